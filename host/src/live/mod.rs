@@ -1,0 +1,4 @@
+//! The log's live edge: who is woken when something was committed, and the streams that carry it.
+
+pub mod bus;
+

@@ -1,0 +1,153 @@
+//! Conversations on platforms: listed for operators, and as the sessions of the native bridge API.
+
+use super::{Read, Tx, sql_error};
+use crate::clock::{self, Micros};
+use crate::error::Result;
+use crate::ids::{ConversationId, RoomId, UserId};
+use rusqlite::{OptionalExtension, Row, params};
+
+/// A conversation as operators see it.
+#[derive(Debug, Clone)]
+pub struct ConversationRow {
+    pub key: i64,
+    pub id: ConversationId,
+    pub room_id: RoomId,
+    pub instance: String,
+    pub platform: String,
+    pub external_id: String,
+    pub user_id: UserId,
+    pub user_name: String,
+    pub platform_user_id: String,
+    pub created_at: Micros,
+    pub last_activity: Micros,
+}
+
+/// Which conversations; all fields together.
+#[derive(Debug, Clone, Default)]
+pub struct ConversationFilter {
+    pub platform: Option<String>,
+    pub user: Option<UserId>,
+}
+
+/// A visitor's session of the native bridge API.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    pub key: i64,
+    /// Number of its room inside the store.
+    pub room: i64,
+    pub session_id: String,
+    pub uid: String,
+    pub created_at: Micros,
+    pub last_active: Micros,
+    pub ip_address: Option<String>,
+    pub message_count: i64,
+    pub response_count: i64,
+    /// A widget has every response up to this one.
+    pub handed_over: i64,
+}
+
+const COLUMNS: &str = "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
+            c.created_at, coalesce(m.created_at, c.last_active)
+     from conversations c join rooms r on r.key = c.room join platform_profiles p on p.key = c.profile
+     join users u on u.key = p.user join room_state s on s.room = c.room left join messages m on m.seq = s.last_seq";
+
+const SESSION: &str = "select c.key, c.room, c.external_id, p.platform_user_id, c.created_at, c.last_active, c.ip_address,
+            c.message_count, c.response_count, c.handed_over
+     from conversations c {INDEX} join platform_profiles p on p.key = c.profile where c.instance = 'bridge'";
+
+impl Read<'_> {
+    /// Newest first, before the one numbered `before`.
+    pub fn conversations(
+        &self,
+        filter: &ConversationFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ConversationRow>> {
+        let before = before.unwrap_or(i64::MAX);
+        let user = filter.user.map(|user| *user.bytes());
+        // Each filter has its index; both together go by the person, who has few.
+        let narrowed = match (&filter.platform, user) {
+            (_, Some(_)) => "c.profile in (select p2.key from platform_profiles p2 join users u2 on u2.key = p2.user where u2.id = ?1)
+                             and (?2 is null or c.platform = ?2)",
+            (Some(_), None) => "?1 is null and c.platform = ?2",
+            (None, None) => "?1 is null and ?2 is null",
+        };
+        let sql = format!("{COLUMNS} where {narrowed} and c.key < ?3 order by c.key desc limit ?4");
+        let mut statement = self.prepare(&sql)?;
+        let parameters = params![user, filter.platform, before, limit];
+        let rows = statement.query_map(parameters, conversation_row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    pub fn session(&self, session_id: &str) -> Result<Option<SessionRow>> {
+        let sql = format!("{} and c.external_id = ?1", SESSION.replace("{INDEX}", ""));
+        let mut statement = self.prepare(&sql)?;
+        statement.query_row([session_id], session_row).optional().map_err(sql_error)
+    }
+
+    /// Latest activity first; with `since`, only those active after it.
+    pub fn sessions(&self, since: Option<Micros>, offset: u32, limit: u32) -> Result<Vec<SessionRow>> {
+        // Named, because the planner would take the index of (instance, external_id) and sort.
+        let from = SESSION.replace("{INDEX}", "indexed by conversations_active");
+        let sql = format!("{from} and c.last_active > ?1 order by c.last_active desc limit ?2 offset ?3");
+        let mut statement = self.prepare(&sql)?;
+        let rows = statement.query_map(params![since.unwrap_or(-1), limit, offset], session_row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    /// How many there are, as far as `most`: beyond that nobody pages.
+    pub fn session_count(&self, since: Option<Micros>, most: u32) -> Result<i64> {
+        let sql = "select count(*) from (select 1 from conversations indexed by conversations_active
+                                          where instance = 'bridge' and last_active > ?1 limit ?2)";
+        self.number(sql, params![since.unwrap_or(-1), most])
+    }
+}
+
+impl Tx<'_> {
+    /// The visitor is still there; false if the session is unknown.
+    pub fn touch_session(&mut self, session_id: &str) -> Result<bool> {
+        let sql = "update conversations set last_active = ?2 where instance = 'bridge' and external_id = ?1";
+        Ok(self.execute(sql, params![session_id, clock::now()])? > 0)
+    }
+
+    /// Responses that the session's widget has not had yet, as number, question's number and JSON; it has them from now on.
+    pub fn hand_over(&mut self, session_id: &str, limit: u32) -> Result<Vec<(i64, Option<i64>, String)>> {
+        let Some(session) = self.read().session(session_id)? else { return Ok(Vec::new()) };
+        let responses = self.read().responses(session.room, session.handed_over, limit)?;
+        if let Some((last, ..)) = responses.last() {
+            self.execute("update conversations set handed_over = ?2 where key = ?1", [session.key, *last])?;
+        }
+        Ok(responses)
+    }
+}
+
+fn conversation_row(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
+    Ok(ConversationRow {
+        key: row.get(0)?,
+        id: ConversationId::from_bytes(row.get(1)?),
+        room_id: RoomId::from_bytes(row.get(2)?),
+        instance: row.get(3)?,
+        platform: row.get(4)?,
+        external_id: row.get(5)?,
+        user_id: UserId::from_bytes(row.get(6)?),
+        user_name: row.get(7)?,
+        platform_user_id: row.get(8)?,
+        created_at: row.get(9)?,
+        last_activity: row.get(10)?,
+    })
+}
+
+fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    Ok(SessionRow {
+        key: row.get(0)?,
+        room: row.get(1)?,
+        session_id: row.get(2)?,
+        uid: row.get(3)?,
+        created_at: row.get(4)?,
+        last_active: row.get(5)?,
+        ip_address: row.get(6)?,
+        message_count: row.get(7)?,
+        response_count: row.get(8)?,
+        handed_over: row.get(9)?,
+    })
+}

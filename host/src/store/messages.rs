@@ -1,0 +1,212 @@
+//! Messages: written once, as the JSON that readers get; found by the log's number. Whatever others than the platform say in a bridged
+//! room becomes a delivery in the same transaction.
+
+use super::events::Kind;
+use super::rooms::RoomRef;
+use super::writer::SearchRow;
+use super::{Read, Tx, sql_error};
+use crate::clock::{self, Micros};
+use crate::error::{Error, Result};
+use crate::ids::{MessageId, RoomId};
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A message before it has its number and time. Encoded by whoever makes it, so that the writer only appends.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub id: MessageId,
+    room: RoomId,
+    sender: String,
+    content: String,
+    sender_type: Option<String>,
+    /// The message's JSON without its end.
+    head: String,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    id: MessageId,
+    room_id: RoomId,
+    sender: &'a str,
+    content: &'a str,
+    metadata: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender_type: Option<&'a str>,
+}
+
+impl Draft {
+    pub fn new(room: RoomId, sender: &str, content: &str, metadata: &Value, sender_type: Option<&str>) -> Result<Self> {
+        let id = MessageId::new();
+        let head = Head { id, room_id: room, sender, content, metadata, sender_type };
+        let mut head = serde_json::to_string(&head).map_err(|error| Error::Internal(format!("message: {error}")))?;
+        head.pop();
+        let (sender, content, sender_type) = (sender.into(), content.into(), sender_type.map(Into::into));
+        Ok(Self { id, room, sender, content, sender_type, head })
+    }
+
+    fn finish(&self, created_at: Micros, reply_to: Option<MessageId>, seq: i64) -> String {
+        let reply = reply_to.map(|id| format!(",\"reply_to\":\"{id}\"")).unwrap_or_default();
+        format!("{},\"created_at\":\"{}\"{reply},\"seq\":{seq}}}", self.head, clock::format(created_at))
+    }
+}
+
+/// A message as it was stored.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    pub id: MessageId,
+    pub seq: i64,
+    pub created_at: Micros,
+    pub json: String,
+}
+
+/// What it answers, inside the same room.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parent {
+    pub seq: i64,
+    pub id: MessageId,
+}
+
+/// Which messages of a room, in ascending order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageQuery {
+    /// The oldest ones after this number.
+    After(i64),
+    /// The newest ones before this number.
+    Before(i64),
+    /// The oldest ones between the two numbers, both excluded.
+    Between(i64, i64),
+}
+
+impl Tx<'_> {
+    /// Posts a message that did not come from the room's platform.
+    pub fn post_message(&mut self, draft: &Draft, reply_to: Option<MessageId>) -> Result<Posted> {
+        let room = self.room_ref(draft.room)?;
+        let parent = reply_to.map(|id| self.parent(room.key, id)).transpose()?;
+        self.post_in(&room, draft, parent)
+    }
+
+    /// The same for a known room; also for an agent's answer.
+    pub(super) fn post_in(&mut self, room: &RoomRef, draft: &Draft, parent: Option<Parent>) -> Result<Posted> {
+        let posted = self.insert_message(room, draft, None, parent)?;
+        if room.is_bridge {
+            self.deliver(room.key, &posted)?;
+        }
+        Ok(posted)
+    }
+
+    fn parent(&self, room: i64, id: MessageId) -> Result<Parent> {
+        let sql = "select seq from messages where id = ?1 and room = ?2";
+        let mut statement = self.prepare(sql)?;
+        let seq = statement.query_row(params![id.bytes(), room], |row| row.get(0)).optional().map_err(sql_error)?;
+        let seq = seq.ok_or_else(|| Error::Invalid("Referenced reply_to message not found in this room".into()))?;
+        Ok(Parent { seq, id })
+    }
+
+    /// Row, event, search row and the room's counts. `profile`: who wrote it on the platform.
+    pub(super) fn insert_message(
+        &mut self,
+        room: &RoomRef,
+        draft: &Draft,
+        profile: Option<i64>,
+        parent: Option<Parent>,
+    ) -> Result<Posted> {
+        let seq = self.insert_event(room.key, Kind::Message, None)?;
+        let created_at = self.stamp();
+        let json = draft.finish(created_at, parent.map(|parent| parent.id), seq);
+        self.execute(
+            "insert into messages (seq, id, room, sender, sender_type, profile, reply_to, created_at, json)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                seq,
+                draft.id.bytes(),
+                room.key,
+                draft.sender,
+                draft.sender_type,
+                profile,
+                parent.map(|parent| parent.seq),
+                created_at,
+                json
+            ],
+        )?;
+        self.execute(
+            "update room_state set message_count = message_count + 1, last_seq = ?2 where room = ?1",
+            [room.key, seq],
+        )?;
+        let (sender, content) = (draft.sender.clone(), draft.content.clone());
+        self.effects.search.push(SearchRow { seq, room: room.key, sender, content });
+        self.publish(room.key, Kind::Message, seq, json.clone());
+        Ok(Posted { id: draft.id, seq, created_at, json })
+    }
+}
+
+impl Read<'_> {
+    /// Messages as JSON, ascending.
+    pub fn messages(&self, room: i64, query: MessageQuery, limit: u32) -> Result<Vec<String>> {
+        let (low, high, order) = match query {
+            MessageQuery::After(seq) => (seq, i64::MAX, "asc"),
+            MessageQuery::Before(seq) => (0, seq, "desc"),
+            MessageQuery::Between(low, high) => (low, high, "asc"),
+        };
+        let sql = format!(
+            "select m.json from events e join messages m on m.seq = e.seq
+             where e.room = ?1 and e.seq > ?2 and e.seq < ?3 and e.kind = 1 order by e.seq {order} limit ?4"
+        );
+        let mut statement = self.prepare(&sql)?;
+        let rows = statement.query_map(params![room, low, high, limit], |row| row.get(0)).map_err(sql_error)?;
+        let mut rows: Vec<String> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+        if order == "desc" {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// Number and JSON of a room's messages that did not come from its platform, ascending.
+    pub fn responses(&self, room: i64, after: i64, limit: u32) -> Result<Vec<(i64, Option<i64>, String)>> {
+        let sql = "select m.seq, m.reply_to, m.json from events e join messages m on m.seq = e.seq
+                   where e.room = ?1 and e.seq > ?2 and e.kind = 1 and m.profile is null order by e.seq limit ?3";
+        let mut statement = self.prepare(sql)?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params![room, after, limit], row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    /// Number of the newest message not later than `time`; 0 if there is none. Times rise with the numbers, so the place is found by
+    /// halving, without an index on time.
+    pub fn seq_at(&self, time: Micros) -> Result<i64> {
+        let mut statement = self.prepare("select seq, created_at from messages where seq >= ?1 order by seq limit 1")?;
+        let mut at = |seq: i64| {
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Micros>(1)?));
+            statement.query_row([seq], row).optional().map_err(sql_error)
+        };
+        let (mut found, mut low, mut high) = (0, 0, self.head()? + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match at(middle)? {
+                Some((seq, created_at)) if created_at <= time => (found, low) = (seq, seq + 1),
+                _ => high = middle,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The conversation before message `before`: people's words with the answers to each, oldest first; the newest `limit` of them.
+    pub fn history(&self, room: i64, before: i64, limit: u32) -> Result<Vec<String>> {
+        // An answer stands behind its question, however late it came; `depth` keeps odd chains of replies from running away.
+        let sql = "with recursive asked (seq) as (
+                       select e.seq from events e join messages m on m.seq = e.seq
+                       where e.room = ?1 and e.seq < ?2 and e.kind = 1 and m.reply_to is null order by e.seq desc limit ?3
+                   ), thread (root, seq, depth) as (
+                       select seq, seq, 0 from asked
+                       union all
+                       select thread.root, m.seq, depth + 1 from thread join messages m on m.reply_to = thread.seq where depth < 20
+                   )
+                   select json from (
+                       select thread.root, m.seq, m.json from thread join messages m on m.seq = thread.seq
+                       order by thread.root desc, m.seq desc limit ?3
+                   ) order by root, seq";
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(params![room, before, limit], |row| row.get(0)).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+}

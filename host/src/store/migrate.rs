@@ -1,0 +1,38 @@
+//! Brings a store to today's schema when it is opened: each migration in a transaction of its own, the number of the last one in
+//! `user_version`.
+
+use super::sql_error;
+use crate::error::{Error, Result};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// In order; the n-th takes a store from version n to n + 1. A released one never changes.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_first.sql")];
+
+/// Marks a file as a store of Arcuate (`application_id`), so that another program's database is not written into.
+const APPLICATION_ID: i64 = 0x4152_4355;
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
+    let number = |name: &str| connection.query_row(&format!("pragma {name}"), [], |row| row.get::<_, i64>(0));
+    let version = number("user_version").map_err(sql_error)?;
+    let application = number("application_id").map_err(sql_error)?;
+    let tables = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0));
+    if application != APPLICATION_ID && tables.map_err(sql_error)? > 0 {
+        return Err(Error::Invalid("it is the database of another program; name another file in [store] path".into()));
+    }
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        return Err(Error::Invalid(format!(
+            "its schema has version {version}, this program knows up to {known}: it was written by a newer Arcuate; start that one, or \
+             restore a backup from before the upgrade"
+        )));
+    }
+    for (migration, next) in MIGRATIONS.iter().zip(1..).skip(version as usize) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)?;
+        transaction.execute_batch(migration).map_err(sql_error)?;
+        transaction.pragma_update(None, "user_version", next).map_err(sql_error)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql_error)?;
+        transaction.commit().map_err(sql_error)?;
+        tracing::info!(store.version = next, "store migrated");
+    }
+    Ok(())
+}

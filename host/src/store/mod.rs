@@ -1,0 +1,228 @@
+//! The store: the only place that knows SQL. It owns the database file, one writer thread that lets waiting writes share a commit, and a
+//! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
+
+mod conversations;
+mod events;
+mod identities;
+mod inbox;
+mod jobs;
+mod kv;
+pub mod lock;
+mod messages;
+mod migrate;
+mod queue;
+mod readers;
+mod rooms;
+pub mod slots;
+mod users;
+mod writer;
+
+pub use conversations::{ConversationFilter, ConversationRow, SessionRow};
+pub use events::{EventRow, Kind, NewEvent};
+pub use identities::{Arrival, Arrived, Turn};
+pub use inbox::{InboxItem, InboxQuery};
+pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
+pub use messages::{Draft, MessageQuery, Posted};
+pub use queue::Settled;
+pub use rooms::{NewRoom, RoomRow};
+pub use users::{ProfileRow, UserRow};
+pub use writer::{CommitStats, Tx};
+
+use crate::error::{Error, Result};
+use crate::live::bus::Bus;
+use readers::Readers;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use slots::Slots;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use writer::Writer;
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub path: PathBuf,
+    /// fsync before each answer; without it the last moments may be lost with the power.
+    pub full_durability: bool,
+    pub readers: usize,
+}
+
+/// See the module's text. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    shared: Arc<Shared>,
+}
+
+/// What writer, readers and the store's users have in common.
+pub(crate) struct Shared {
+    pub path: PathBuf,
+    full_durability: bool,
+    pub bus: Arc<Bus>,
+    pub slots: Mutex<Slots>,
+    pub stats: CommitStats,
+    /// Why the last write failed, until one works again.
+    trouble: Mutex<Option<String>>,
+}
+
+/// A connection that only reads, inside a reader thread.
+pub struct Read<'a> {
+    connection: &'a Connection,
+}
+
+impl Store {
+    /// Opens the file, making it and its folder where missing, and brings its schema up to date.
+    pub fn open(options: &Options, bus: Arc<Bus>) -> Result<(Self, Handed)> {
+        let shared = Arc::new(Shared {
+            path: options.path.clone(),
+            full_durability: options.full_durability,
+            bus,
+            slots: Mutex::default(),
+            stats: CommitStats::default(),
+            trouble: Mutex::default(),
+        });
+        let named = |error: Error| Error::Unavailable(format!("cannot open the store {}: {error}", options.path.display()));
+        let mut connection = shared.connect(true).map_err(named)?;
+        migrate::migrate(&mut connection).map_err(named)?;
+        let (sender, handed) = mpsc::unbounded_channel();
+        let writer = Writer::start(connection, shared.clone(), sender).map_err(named)?;
+        let readers = Readers::start(&shared, options.readers).map_err(named)?;
+        Ok((Self { writer, readers, shared }, Handed(handed)))
+    }
+
+    /// Runs `body` in a transaction and answers after its commit. It may run twice, so it touches nothing outside. A full queue of writes
+    /// is `Unavailable` at once: for requests, whose sender can try again.
+    pub async fn write<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.writer.write(body).await
+    }
+
+    /// The same, but waits for a place in the queue of writes: for the host's own work, which must not be dropped.
+    pub async fn write_patiently<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        self.writer.write_patiently(body).await
+    }
+
+    /// Runs `body` on a reader thread, on the state after the last commit.
+    pub async fn read<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Read<'_>) -> Result<T> + Send + 'static,
+    {
+        self.readers.read(body).await
+    }
+
+    pub fn bus(&self) -> &Arc<Bus> {
+        &self.shared.bus
+    }
+
+    /// Changes how many jobs an instance may have at once.
+    pub fn with_slots<T>(&self, body: impl FnOnce(&mut Slots) -> T) -> T {
+        body(&mut self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn stats(&self) -> &CommitStats {
+        &self.shared.stats
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Why the store cannot be written, if so.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends after what is under way; the file is then as small as SQLite leaves it.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+}
+
+/// Jobs that were born or promoted as processing, after their commit. At most as many as there are slots.
+pub struct Handed(mpsc::UnboundedReceiver<Claimed>);
+
+impl Handed {
+    pub async fn next(&mut self) -> Option<Claimed> {
+        self.0.recv().await
+    }
+}
+
+impl Shared {
+    /// A connection with this host's settings; the writer's may make the file.
+    fn connect(&self, writer: bool) -> Result<Connection> {
+        if writer && let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
+        }
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, writer);
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(sql_error)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(sql_error)?;
+        connection.set_prepared_statement_cache_capacity(256);
+        let synchronous = if self.full_durability { "full" } else { "normal" };
+        // A checkpoint every 64 MB by the writer itself: fewer and calmer than the default's, see ARCHITECTURE.md.
+        let settings = format!(
+            "pragma journal_mode = wal; pragma synchronous = {synchronous}; pragma foreign_keys = on;
+             pragma wal_autocheckpoint = 16000; pragma journal_size_limit = 67108864; pragma mmap_size = 268435456;
+             pragma temp_store = memory; pragma cache_size = -16384;"
+        );
+        connection.execute_batch(&settings).map_err(sql_error)?;
+        if !writer {
+            connection.pragma_update(None, "query_only", true).map_err(sql_error)?;
+        }
+        Ok(connection)
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        let mut held = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*held, &trouble) {
+            (None, Some(text)) => tracing::error!("the store cannot be written: {text}"),
+            (Some(_), None) => tracing::info!("the store can be written again"),
+            _ => {}
+        }
+        *held = trouble;
+    }
+}
+
+impl Read<'_> {
+    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        prepare(self.connection, sql).map_err(sql_error)
+    }
+}
+
+/// The only place where a statement is made; in tests it is noted, so that its query plan can be looked at.
+fn prepare<'a>(connection: &'a Connection, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
+    #[cfg(test)]
+    tests::note(sql);
+    connection.prepare_cached(sql)
+}
+
+/// Drivers' errors by meaning: what passes when there is space or a disk again is `Unavailable`.
+fn sql_error(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::Unavailable("the disk that holds the store is full; free some space".into()),
+        Some(ErrorCode::SystemIoFailure) => Error::Unavailable(format!("the disk that holds the store failed: {error}")),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            Error::Unavailable(format!("the store cannot be written: {error}"))
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Error::Unavailable("another program keeps the store locked".into())
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::Unavailable(format!("the store's file is damaged ({error}); restore a backup"))
+        }
+        _ => Error::Internal(format!("store: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,410 @@
+//! The one write path: a thread that takes what waits, runs each request in a savepoint of one transaction, commits once, publishes what
+//! happened, and only then answers.
+//!
+//! Two facts of SQLite shape it. Rows of the search index go in after the last savepoint, because each release inside would flush a
+//! segment of it. And a full disk rolls back the whole transaction, not the savepoint: then each request is done again alone, so that
+//! only the guilty ones fail. Requests are therefore closures that can run twice.
+
+use super::events::NewEvent;
+use super::jobs::Claimed;
+use super::{Read, Shared, prepare, sql_error};
+use crate::clock::{self, Micros};
+use crate::error::{Error, Result};
+use rusqlite::{CachedStatement, Connection, params};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that share one commit at most.
+const BATCH: usize = 256;
+/// Requests that may wait for the writer.
+const WAITING: usize = 4096;
+
+/// A request's hands inside the transaction.
+pub struct Tx<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) effects: &'a mut Effects,
+    pub(super) shared: &'a Shared,
+    last_stamp: &'a mut Micros,
+}
+
+/// What a commit causes outside the database.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub events: Vec<NewEvent>,
+    pub search: Vec<SearchRow>,
+    pub handed: Vec<Claimed>,
+    /// Instances whose queue has work that nobody was given.
+    pub woken: Vec<String>,
+    /// Slots taken (+1) and freed (-1), applied already; kept so that a rollback can undo them.
+    slots: Vec<(String, isize)>,
+    /// Changes of `queue_counts`.
+    counts: Vec<(String, &'static str, i64)>,
+}
+
+pub(super) struct SearchRow {
+    pub seq: i64,
+    pub room: i64,
+    pub sender: String,
+    pub content: String,
+}
+
+/// How many of each an undone request had added.
+struct Mark([usize; 6]);
+
+/// Commits so far, for the metrics.
+#[derive(Debug, Default)]
+pub struct CommitStats {
+    pub commits: AtomicU64,
+    pub requests: AtomicU64,
+    pub microseconds: AtomicU64,
+}
+
+trait Request: Send {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    fn finish(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Typed<T, F> {
+    body: F,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> Request for Typed<T, F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.result = Some((self.body)(tx)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<()>) {
+        let lost = || Error::Internal("a write left no result".into());
+        // Whoever asked may be gone; the write stands.
+        let Self { result, reply, .. } = *self;
+        let _ = reply.send(outcome.and_then(|()| result.ok_or_else(lost)));
+    }
+}
+
+enum Message {
+    Request(Box<dyn Request>),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        shared: Arc<Shared>,
+        handed: mpsc::UnboundedSender<Claimed>,
+    ) -> Result<Self> {
+        let (requests, receiver) = mpsc::channel(WAITING);
+        let last_stamp = last_stamp(&connection).map_err(sql_error)?;
+        let mut thread = WriterThread { connection, shared, handed, last_stamp, effects: Effects::default() };
+        thread::Builder::new()
+            .name("store-write".into())
+            .spawn(move || thread.run(receiver))
+            .map_err(|error| Error::Unavailable(format!("no thread for writing: {error}")))?;
+        Ok(Self { requests })
+    }
+
+    pub(super) async fn write<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let request = Message::Request(Box::new(Typed { body, result: None, reply }));
+        self.requests.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Unavailable("too many writes are waiting for the store; try again".into()),
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(super) async fn write_patiently<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let request = Message::Request(Box::new(Typed { body, result: None, reply }));
+        self.requests.send(request).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    pub(super) async fn close(&self) {
+        let (sender, closed) = oneshot::channel();
+        if self.requests.send(Message::Close(sender)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".into())
+}
+
+/// Stamps go on from the newest message, also when the clock was set back in between.
+fn last_stamp(connection: &Connection) -> rusqlite::Result<Micros> {
+    connection
+        .query_row("select created_at from messages order by seq desc limit 1", [], |row| row.get(0))
+        .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(0) } else { Err(error) })
+}
+
+struct WriterThread {
+    connection: Connection,
+    shared: Arc<Shared>,
+    handed: mpsc::UnboundedSender<Claimed>,
+    last_stamp: Micros,
+    effects: Effects,
+}
+
+impl WriterThread {
+    fn run(&mut self, mut requests: mpsc::Receiver<Message>) {
+        while let Some(first) = requests.blocking_recv() {
+            let mut batch = Vec::new();
+            let mut next = Some(first);
+            let mut close = None;
+            while let Some(message) = next {
+                match message {
+                    Message::Request(request) => batch.push(request),
+                    Message::Close(sender) => close = Some(sender),
+                }
+                next = if batch.len() < BATCH && close.is_none() { requests.try_recv().ok() } else { None };
+            }
+            self.process(batch);
+            if let Some(sender) = close {
+                requests.close();
+                let _ = self.connection.execute_batch("pragma optimize; pragma wal_checkpoint(truncate);");
+                let _ = sender.send(());
+                return;
+            }
+        }
+    }
+
+    fn process(&mut self, mut batch: Vec<Box<dyn Request>>) {
+        if batch.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        match self.together(&mut batch) {
+            Ok(results) => {
+                self.committed(begun, batch.len());
+                batch.into_iter().zip(results).for_each(|(request, result)| request.finish(result));
+            }
+            // The transaction as a whole failed: whose fault it was shows when each is done alone.
+            Err(error) if batch.len() > 1 => {
+                tracing::debug!("a shared commit failed, done again one by one: {error}");
+                batch.into_iter().for_each(|request| self.process(vec![request]));
+            }
+            Err(error) => batch.into_iter().for_each(|request| request.finish(Err(error.clone()))),
+        }
+    }
+
+    /// One transaction for all. `Err`: nothing of it happened.
+    fn together(&mut self, batch: &mut [Box<dyn Request>]) -> Result<Vec<Result<()>>> {
+        self.connection.execute_batch("begin immediate").map_err(|error| self.failed(error))?;
+        let results = if let [single] = batch { self.single(single) } else { self.in_savepoints(batch) };
+        let results = results.and_then(|results| {
+            self.finish_transaction()?;
+            Ok(results)
+        });
+        results.inspect_err(|error| {
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("rollback");
+            }
+            self.undo(&Mark([0; 6]));
+            // A request's own refusal says nothing about the disk.
+            if matches!(error, Error::Unavailable(_)) {
+                self.shared.set_trouble(Some(error.to_string()));
+            }
+        })
+    }
+
+    /// Needs no savepoint: if it fails, all fails.
+    fn single(&mut self, request: &mut Box<dyn Request>) -> Result<Vec<Result<()>>> {
+        self.attempt(request)?;
+        Ok(vec![Ok(())])
+    }
+
+    fn in_savepoints(&mut self, batch: &mut [Box<dyn Request>]) -> Result<Vec<Result<()>>> {
+        let mut results = Vec::with_capacity(batch.len());
+        for request in batch {
+            self.execute("savepoint request")?;
+            let mark = self.effects.mark();
+            let result = self.attempt(request);
+            if self.connection.is_autocommit() {
+                return Err(result.err().unwrap_or_else(|| Error::Unavailable("the transaction was rolled back".into())));
+            }
+            if result.is_err() {
+                self.undo(&mark);
+                self.execute("rollback to request")?;
+            }
+            self.execute("release request")?;
+            results.push(result);
+        }
+        Ok(results)
+    }
+
+    fn attempt(&mut self, request: &mut Box<dyn Request>) -> Result<()> {
+        let mut tx = Tx {
+            connection: &self.connection,
+            effects: &mut self.effects,
+            shared: &self.shared,
+            last_stamp: &mut self.last_stamp,
+        };
+        catch_unwind(AssertUnwindSafe(|| request.run(&mut tx)))
+            .unwrap_or_else(|_| Err(Error::Internal("a write panicked".into())))
+    }
+
+    fn execute(&self, sql: &str) -> Result<()> {
+        prepare(&self.connection, sql).and_then(|mut statement| statement.execute([])).map_err(sql_error)?;
+        Ok(())
+    }
+
+    /// What was deferred, then the commit.
+    fn finish_transaction(&mut self) -> Result<()> {
+        self.write_search().and_then(|()| self.write_counts()).map_err(|error| self.failed(error))?;
+        self.connection.execute_batch("commit").map_err(|error| self.failed(error))
+    }
+
+    fn write_search(&self) -> rusqlite::Result<()> {
+        if self.effects.search.is_empty() {
+            return Ok(());
+        }
+        let sql = "insert into messages_search (rowid, room, sender, content) values (?1, ?2, ?3, ?4)";
+        let mut insert = prepare(&self.connection, sql)?;
+        for row in &self.effects.search {
+            insert.execute(params![row.seq, format!("r{}", row.room), row.sender, row.content])?;
+        }
+        Ok(())
+    }
+
+    fn write_counts(&self) -> rusqlite::Result<()> {
+        let mut sums = BTreeMap::new();
+        for (instance, state, change) in &self.effects.counts {
+            *sums.entry((instance.as_str(), *state)).or_insert(0) += change;
+        }
+        sums.retain(|_, change| *change != 0);
+        for ((instance, state), change) in sums {
+            let sql = "insert into queue_counts (instance, state, count) values (?1, ?2, ?3)
+                       on conflict (instance, state) do update set count = count + excluded.count";
+            prepare(&self.connection, sql)?.execute(params![instance, state, change])?;
+        }
+        Ok(())
+    }
+
+    /// Takes an error of the transaction itself; after an I/O error the connection cannot be trusted and is opened anew.
+    fn failed(&mut self, error: rusqlite::Error) -> Error {
+        let io = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
+        let error = sql_error(error);
+        if io && let Ok(connection) = self.shared.connect(true) {
+            self.connection = connection;
+        }
+        error
+    }
+
+    fn undo(&mut self, mark: &Mark) {
+        let undone = self.effects.rewind(mark);
+        let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        undone.into_iter().for_each(|(instance, change)| slots.add(&instance, -change));
+    }
+
+    fn committed(&mut self, begun: Instant, requests: usize) {
+        let stats = &self.shared.stats;
+        stats.commits.fetch_add(1, Ordering::Relaxed);
+        stats.requests.fetch_add(requests as u64, Ordering::Relaxed);
+        stats.microseconds.fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        self.shared.set_trouble(None);
+        let effects = std::mem::take(&mut self.effects);
+        for claimed in effects.handed {
+            // Without a queue (the command line on a store at rest) nobody is there to take it, and no slot is open either.
+            let _ = self.handed.send(claimed);
+        }
+        self.shared.bus.publish(&effects.events);
+        effects.woken.iter().for_each(|instance| self.shared.bus.wake_queue(instance));
+    }
+}
+
+impl Effects {
+    fn mark(&self) -> Mark {
+        Mark([
+            self.events.len(),
+            self.search.len(),
+            self.handed.len(),
+            self.woken.len(),
+            self.slots.len(),
+            self.counts.len(),
+        ])
+    }
+
+    /// Forgets what came after the mark; answers the slots to give back.
+    fn rewind(&mut self, Mark([events, search, handed, woken, slots, counts]): &Mark) -> Vec<(String, isize)> {
+        self.events.truncate(*events);
+        self.search.truncate(*search);
+        self.handed.truncate(*handed);
+        self.woken.truncate(*woken);
+        self.counts.truncate(*counts);
+        self.slots.split_off(*slots)
+    }
+}
+
+impl<'a> Tx<'a> {
+    /// The same rows as this transaction sees them.
+    pub fn read(&self) -> Read<'a> {
+        Read { connection: self.connection }
+    }
+
+    /// The next time stamp: never the same twice, never back.
+    pub(super) fn stamp(&mut self) -> Micros {
+        *self.last_stamp = clock::now().max(*self.last_stamp + 1);
+        *self.last_stamp
+    }
+
+    /// Takes a slot of the instance if it has a free one and is open.
+    pub(super) fn take_slot(&mut self, instance: &str) -> bool {
+        let taken = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner).take(instance);
+        if taken {
+            self.effects.slots.push((instance.into(), 1));
+        }
+        taken
+    }
+
+    pub(super) fn free_slots(&mut self, instance: &str, count: usize) {
+        if count > 0 {
+            self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner).add(instance, -(count as isize));
+            self.effects.slots.push((instance.into(), -(count as isize)));
+        }
+    }
+
+    pub(super) fn count(&mut self, instance: &str, state: &'static str, change: i64) {
+        self.effects.counts.push((instance.into(), state, change));
+    }
+
+    /// Runs one statement, prepared once.
+    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize> {
+        prepare(self.connection, sql).and_then(|mut statement| statement.execute(parameters)).map_err(sql_error)
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>> {
+        prepare(self.connection, sql).map_err(sql_error)
+    }
+
+    /// A write of nothing, to see whether the disk takes one.
+    pub fn probe(&self) -> Result<()> {
+        self.execute(
+            "insert into queue_counts (instance, state, count) values ('', 'probe', 1)
+             on conflict (instance, state) do update set count = count + 1",
+            [],
+        )?;
+        Ok(())
+    }
+}
