@@ -124,7 +124,7 @@ create table queue (
 create index queue_lane on queue (instance, lane, key) where state in ('pending', 'processing');
 create index queue_due on queue (instance, next_at, key) where state = 'pending' and runnable = 1;
 create index queue_leases on queue (instance, lease_until) where state = 'processing';
-create index queue_open on queue (state, key) where state in ('pending', 'processing', 'failed', 'flushed');
+create index queue_open on queue (state, key) where state <> 'completed';
 create index queue_inbox on queue (cause) where kind = 'inbox' and state in ('pending', 'processing');
 
 create table queue_attempts (

@@ -302,9 +302,10 @@ impl Read<'_> {
 
     /// Newest first, before the job numbered `before`; with the number to go on from if there may be more.
     pub fn jobs(&self, filter: &JobFilter, before: Option<i64>, limit: usize) -> Result<(Vec<JobRow>, Option<i64>)> {
-        // Completed jobs are most of them, so these are found by going through all; the others have an index of their own.
+        // Completed jobs are most of them, so these are found by going through all; the others have an index of their own, which
+        // SQLite uses only if its condition is repeated.
         let indexed = filter.state.filter(|state| *state != State::Completed);
-        let narrowed = if indexed.is_some() { "state = ?2 and" } else { "?2 is null and" };
+        let narrowed = if indexed.is_some() { "state = ?2 and state <> 'completed' and" } else { "?2 is null and" };
         let sql = format!("{COLUMNS} where {narrowed} key < ?1 order by key desc");
         let mut statement = self.prepare(&sql)?;
         let parameters = params![before.unwrap_or(i64::MAX), indexed.map(State::name)];
@@ -351,7 +352,7 @@ impl Read<'_> {
 
     /// When the oldest job that waits in this state was made.
     pub fn oldest_job(&self, state: State) -> Result<Option<Micros>> {
-        let sql = "select created_at from queue where state = ?1 order by key limit 1";
+        let sql = "select created_at from queue where state = ?1 and state <> 'completed' order by key limit 1";
         let mut statement = self.prepare(sql)?;
         statement.query_row([state.name()], |row| row.get(0)).optional().map_err(sql_error)
     }
