@@ -89,6 +89,12 @@ create index conversations_platform on conversations (platform, key);
 create index conversations_profile on conversations (profile, key);
 create index conversations_active on conversations (last_active) where instance = 'bridge';
 
+-- What was said to visitors of the native bridge API, over all of them, for a site that polls.
+create table bridge_responses (
+    seq          integer primary key,
+    conversation integer not null references conversations (key)
+) strict;
+
 -- Outlives the message: what came in once is never taken again.
 create table ingested (
     instance    text not null,

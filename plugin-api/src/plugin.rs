@@ -83,9 +83,11 @@ macro_rules! export_plugin {
 
         #[cfg(test)]
         mod arcuate_manifest {
+            use super::*;
+
             #[test]
             fn manifest_is_what_the_crate_says() {
-                $crate::Manifest::check::<super::$plugin>(
+                $crate::Manifest::check::<$plugin>(
                     ::std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/", $file)),
                     env!("CARGO_CRATE_NAME"),
                     env!("CARGO_PKG_VERSION"),

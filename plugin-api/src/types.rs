@@ -90,6 +90,8 @@ pub enum Work {
     AgentTurn(Box<Turn>),
     /// Bring a message to the platform (role `sink`).
     Deliver(Box<Delivery>),
+    /// A row that could not be read when it came in, given back by an operator (role `source`): read it again, and `ingest` it.
+    Ingest { raw: String },
     /// Something that the plugin gave itself with [`crate::Host::enqueue`].
     Task { payload: Value },
 }

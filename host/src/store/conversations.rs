@@ -1,8 +1,10 @@
 //! Conversations on platforms: listed for operators, and as the sessions of the native bridge API.
 
+use super::messages::Draft;
+use super::rooms::RoomRef;
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ConversationId, RoomId, UserId};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -46,6 +48,16 @@ pub struct SessionRow {
     pub handed_over: i64,
 }
 
+/// A response to a visitor of the native bridge API.
+#[derive(Debug, Clone)]
+pub struct BridgeResponse {
+    pub seq: i64,
+    pub session_id: String,
+    /// Number of the message that it answers.
+    pub asked: Option<i64>,
+    pub json: String,
+}
+
 const COLUMNS: &str = "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
             c.created_at, coalesce(m.created_at, c.last_active)
      from conversations c join rooms r on r.key = c.room join platform_profiles p on p.key = c.profile
@@ -79,6 +91,32 @@ impl Read<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
+    /// Responses to visitors of the native bridge API after the one numbered `after`, oldest first.
+    pub fn bridge_responses(&self, after: i64, limit: u32) -> Result<Vec<BridgeResponse>> {
+        let sql = "select b.seq, c.external_id, m.reply_to, m.json from bridge_responses b
+                   join conversations c on c.key = b.conversation join messages m on m.seq = b.seq
+                   where b.seq > ?1 order by b.seq limit ?2";
+        let row = |row: &Row<'_>| {
+            let (seq, session_id) = (row.get(0)?, row.get(1)?);
+            Ok(BridgeResponse { seq, session_id, asked: row.get(2)?, json: row.get(3)? })
+        };
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(params![after, limit], row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    /// What a session's room holds, newest `limit` in ascending order: number, whether the visitor said it, JSON.
+    pub fn session_messages(&self, room: i64, limit: u32) -> Result<Vec<(i64, bool, String)>> {
+        let sql = "select m.seq, m.profile is not null, m.json from events e join messages m on m.seq = e.seq
+                   where e.room = ?1 and e.kind = 1 order by e.seq desc limit ?2";
+        let mut statement = self.prepare(sql)?;
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params![room, limit], row).map_err(sql_error)?;
+        let mut rows: Vec<_> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+        rows.reverse();
+        Ok(rows)
+    }
+
     pub fn session(&self, session_id: &str) -> Result<Option<SessionRow>> {
         let sql = format!("{} and c.external_id = ?1", SESSION.replace("{INDEX}", ""));
         let mut statement = self.prepare(&sql)?;
@@ -108,6 +146,38 @@ impl Tx<'_> {
     pub fn touch_session(&mut self, session_id: &str) -> Result<bool> {
         let sql = "update conversations set last_active = ?2 where instance = 'bridge' and external_id = ?1";
         Ok(self.execute(sql, params![session_id, clock::now()])? > 0)
+    }
+
+    /// A poller's answer to a session; `key` makes a repeat find the first one. Answers its number and time.
+    pub fn respond(&mut self, session_id: &str, draft: impl Fn(RoomId) -> Result<Draft>, asked: Option<i64>, key: Option<&str>) -> Result<(i64, Micros)> {
+        let room = self.session_room(session_id)?.ok_or_else(|| Error::Invalid("Invalid or expired session".into()))?;
+        if let Some(key) = key
+            && !self.first_time("bridge:outbox", key)?
+        {
+            return self.responded(key);
+        }
+        let parent = asked.map(|seq| self.read().message_in(room.key, seq)).transpose()?.flatten();
+        let posted = self.post_in(&room, &draft(room.id)?, parent)?;
+        if let Some(key) = key {
+            let sql = "update ingested set seq = ?2 where instance = 'bridge:outbox' and external_id = ?1";
+            self.execute(sql, params![key, posted.seq])?;
+        }
+        Ok((posted.seq, posted.created_at))
+    }
+
+    fn responded(&self, key: &str) -> Result<(i64, Micros)> {
+        let sql = "select i.seq, coalesce(m.created_at, 0) from ingested i left join messages m on m.seq = i.seq
+                   where i.instance = 'bridge:outbox' and i.external_id = ?1";
+        let mut statement = self.prepare(sql)?;
+        statement.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sql_error)
+    }
+
+    fn session_room(&self, session_id: &str) -> Result<Option<RoomRef>> {
+        let sql = "select r.key, r.id from conversations c join rooms r on r.key = c.room
+                   where c.instance = 'bridge' and c.external_id = ?1";
+        let row = |row: &Row<'_>| Ok(RoomRef { key: row.get(0)?, id: RoomId::from_bytes(row.get(1)?), is_bridge: true });
+        let mut statement = self.prepare(sql)?;
+        statement.query_row([session_id], row).optional().map_err(sql_error)
     }
 
     /// Responses that the session's widget has not had yet, as number, question's number and JSON; it has them from now on.

@@ -213,13 +213,16 @@ impl Tx<'_> {
 
     /// What was said in a bridged room goes to its platform. A visitor of the native API fetches it: that needs no job.
     pub(super) fn deliver(&mut self, room: i64, posted: &Posted) -> Result<()> {
-        let sql = "select id, instance from conversations where room = ?1";
+        let sql = "select id, instance, key from conversations where room = ?1";
         let mut statement = self.prepare(sql)?;
-        let row = |row: &Row<'_>| Ok((ConversationId::from_bytes(row.get(0)?), row.get::<_, String>(1)?));
+        let row = |row: &Row<'_>| {
+            Ok((ConversationId::from_bytes(row.get(0)?), row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        };
         let found = statement.query_row([room], row).optional().map_err(sql_error)?;
-        let Some((conversation, instance)) = found else { return Ok(()) };
+        let Some((conversation, instance, key)) = found else { return Ok(()) };
         self.execute("update conversations set response_count = response_count + 1 where room = ?1", [room])?;
         if instance == "bridge" {
+            self.execute("insert into bridge_responses (seq, conversation) values (?1, ?2)", [posted.seq, key])?;
             return Ok(());
         }
         let (lane, cause) = (conversation.to_string(), Some(posted.seq));

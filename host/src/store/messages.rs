@@ -161,6 +161,13 @@ impl Read<'_> {
         Ok(rows)
     }
 
+    /// A room's message by its number.
+    pub(super) fn message_in(&self, room: i64, seq: i64) -> Result<Option<Parent>> {
+        let mut statement = self.prepare("select id from messages where seq = ?1 and room = ?2")?;
+        let id = statement.query_row([seq, room], |row| row.get(0)).optional().map_err(sql_error)?;
+        Ok(id.map(|id| Parent { seq, id: MessageId::from_bytes(id) }))
+    }
+
     /// Number and JSON of a room's messages that did not come from its platform, ascending.
     pub fn responses(&self, room: i64, after: i64, limit: u32) -> Result<Vec<(i64, Option<i64>, String)>> {
         let sql = "select m.seq, m.reply_to, m.json from events e join messages m on m.seq = e.seq

@@ -17,7 +17,7 @@ pub mod slots;
 mod users;
 mod writer;
 
-pub use conversations::{ConversationFilter, ConversationRow, SessionRow};
+pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use events::{EventRow, Kind, NewEvent};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};

@@ -399,6 +399,9 @@ async fn use_everything(fixture: &mut Fixture) {
             tx.acknowledge_inbox(&[seen])?;
             tx.touch_session("s")?;
             tx.hand_over("s", 10)?;
+            let draft = |room| Draft::new(room, "agent", "word", &serde_json::Value::Null, None);
+            let first = tx.respond("s", draft, Some(seen), Some("key"))?;
+            assert_eq!(tx.respond("s", draft, Some(seen), Some("key"))?, first, "a repeat is the first");
             tx.rescue("assistant", Some(0))?;
             tx.rescue_all()?;
             tx.claim_due("assistant", 8)?;
@@ -428,6 +431,8 @@ async fn use_everything(fixture: &mut Fixture) {
                 read.conversations(&ConversationFilter { platform: platform.map(Into::into), user }, None, 10)?;
             }
             read.sessions(Some(0), 0, 10)?;
+            assert_eq!(read.bridge_responses(0, 10)?.len(), 1);
+            read.session_messages(room.key, 10)?;
             read.session_count(None, 10)?;
             read.jobs(&JobFilter::default(), None, 10)?;
             read.jobs(&JobFilter { state: Some(State::Failed), ..JobFilter::default() }, None, 10)?;

@@ -1,0 +1,142 @@
+//! The agent at the other end of a conversation. Each turn becomes one question: the message in the operator's prompt format, with some of
+//! the conversation before it. The backend of the settings answers: `echo` itself, `http` and `openai` over the network.
+//!
+//! Asked is at least once: every attempt of a turn carries the same `Idempotency-Key`, and `on_uncertain` decides what happens when nobody
+//! can tell whether the agent did its work. `failure.rs` holds the whole of that rule.
+
+mod answer;
+mod client;
+mod conversation;
+mod dialect;
+mod echo;
+mod failure;
+mod health;
+mod prompt;
+mod refusal;
+mod remote;
+mod settings;
+mod signature;
+mod sse;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use conversation::{Line, Question};
+use echo::Echo;
+use failure::Failure;
+use health::Health;
+use plugin_api::{Host, Job, Limits, Mode, Outcome, Plugin, Result, Turn, Work, async_trait};
+use prompt::PromptFormat;
+use remote::Remote;
+use settings::{Kind, OnUncertain, Settings};
+use std::time::{Duration, Instant};
+
+/// The host's deadline lies this far behind the plugin's own, so that the operator reads which setting ended the turn.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// One instance: one agent.
+struct AgentInvoker {
+    host: Host,
+    prompt: PromptFormat,
+    backend: Backend,
+    history: u32,
+    on_uncertain: OnUncertain,
+    limits: Limits,
+    health: Health,
+}
+
+enum Backend {
+    Echo(Echo),
+    Remote(Box<Remote>),
+}
+
+#[async_trait]
+impl Plugin for AgentInvoker {
+    type Settings = Settings;
+
+    fn new(settings: Settings, host: Host) -> Result<Self> {
+        settings.check()?;
+        let backend = match settings.backend {
+            Kind::Echo => Backend::Echo(Echo::new(&settings)),
+            Kind::Http | Kind::Openai => Backend::Remote(Box::new(Remote::new(&settings, host.clone())?)),
+        };
+        let job_timeout = settings.timeout()? + MARGIN;
+        Ok(Self {
+            prompt: PromptFormat::parse(&settings.prompt_format)?,
+            backend,
+            history: settings.history,
+            on_uncertain: settings.on_uncertain,
+            limits: Limits {
+                concurrency: settings.concurrency,
+                job_timeout_ms: job_timeout.as_millis().try_into().unwrap_or(u64::MAX),
+                ..Limits::default()
+            },
+            health: Health::new(host.clone()),
+            host,
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits.clone()
+    }
+
+    async fn handle(&self, job: Job) -> Outcome {
+        let Work::AgentTurn(turn) = &job.work else {
+            return Outcome::discard("this plugin is an agent: it takes turns only");
+        };
+        let prompt = self.prompt.of_turn(turn);
+        match &self.backend {
+            _ if turn.mode == Mode::Echo => Outcome::reply(prompt),
+            Backend::Echo(echo) => echo.answer(prompt).await,
+            Backend::Remote(remote) => self.ask(remote, &job, turn, &prompt).await,
+        }
+    }
+}
+
+impl AgentInvoker {
+    /// A turn of an agent behind the network, from the question to the outcome.
+    async fn ask(&self, remote: &Remote, job: &Job, turn: &Turn, prompt: &str) -> Outcome {
+        if job.uncertain && self.on_uncertain == OnUncertain::Fail {
+            return Failure::uncertain("an earlier attempt ended without an outcome").outcome(self.on_uncertain);
+        }
+        let history = match self.history(turn).await {
+            Ok(history) => history,
+            Err(error) => return Outcome::retry(format!("the history could not be read: {error}")),
+        };
+        let begun = Instant::now();
+        let answered = remote.ask(job, &Question { job_id: &job.id, turn, prompt, history: &history }).await;
+        let milliseconds = begun.elapsed().as_millis() as u64;
+        match answered {
+            Ok(text) => {
+                self.health.went_well();
+                let bytes = text.len();
+                tracing::debug!(job.id, turn.milliseconds = milliseconds, answer.bytes = bytes, "turn answered");
+                Outcome::reply(text)
+            }
+            Err(failure) => {
+                self.health.failed(&failure);
+                let (kind, status) = (failure.kind(), failure.status());
+                tracing::warn!(
+                    job.id,
+                    job.attempt,
+                    turn.milliseconds = milliseconds,
+                    failure.kind = kind,
+                    http.status = status,
+                    "turn failed"
+                );
+                failure.outcome(self.on_uncertain)
+            }
+        }
+    }
+
+    /// The conversation before the turn's cause.
+    async fn history(&self, turn: &Turn) -> Result<Vec<Line>> {
+        if self.history == 0 {
+            return Ok(Vec::new());
+        }
+        let messages = self.host.history(&turn.room_id, turn.message.seq, self.history).await?;
+        Ok(conversation::lines(&messages, turn, &self.prompt))
+    }
+}
+
+plugin_api::export_plugin!(AgentInvoker);

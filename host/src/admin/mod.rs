@@ -1,0 +1,28 @@
+//! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
+//! rest as well.
+
+pub mod plugins;
+pub mod queue;
+pub mod users;
+
+use crate::auth::check_admin;
+use crate::error::Result;
+use crate::state::App;
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+pub fn router() -> Router<App> {
+    Router::new().merge(plugins::router()).merge(queue::router()).merge(users::router())
+}
+
+/// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.
+pub struct Operator;
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = crate::error::Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        check_admin(&parts.headers, &app.admin_token).map(|()| Self)
+    }
+}

@@ -1,0 +1,130 @@
+//! What plugins bring in: a page of messages, checked one by one, written in one transaction with the cursors that go with it.
+
+use super::turn_for;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::store::{Arrival, Store, Turn, Tx};
+use plugin_api::types::{Batch, Incoming, IncomingMessage, Ingested};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+const ITEMS: usize = 1000;
+const PUTS: usize = 100;
+/// Bytes of a row that could not be read, as they are kept.
+const RAW_BYTES: usize = 256 * 1024;
+pub const CONTENT_CHARACTERS: usize = 10_000;
+
+/// One result per item, in their order.
+pub async fn ingest(store: &Store, config: &Config, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
+    check_batch(&batch)?;
+    let turn = turn_for(config, instance, &batch.platform);
+    let (instance, batch) = (instance.to_owned(), Arc::new(batch));
+    store
+        .write_patiently(move |tx| {
+            let results = batch.items.iter().map(|item| take(tx, &instance, &batch.platform, item, &turn));
+            let results = results.collect::<Result<Vec<_>>>()?;
+            for (key, value) in &batch.puts {
+                let value = (!value.is_null()).then(|| value.to_string());
+                tx.kv_put(&instance, key, value.as_deref())?;
+            }
+            Ok(results)
+        })
+        .await
+}
+
+fn check_batch(batch: &Batch) -> Result<()> {
+    let refuse = |text: String| Err(Error::Invalid(text));
+    if batch.items.len() > ITEMS || batch.puts.len() > PUTS {
+        return refuse(format!("a batch has at most {ITEMS} items and {PUTS} puts"));
+    }
+    if batch.platform.is_empty() || batch.platform.len() > 64 || batch.platform.contains('\0') {
+        return refuse("a batch names its platform, in 1 to 64 bytes".into());
+    }
+    batch.puts.iter().try_for_each(|(key, value)| check_kv(key, value))
+}
+
+/// Bounds of a plugin's stored values.
+pub fn check_kv(key: &str, value: &Value) -> Result<()> {
+    if key.is_empty() || key.len() > 255 {
+        return Err(Error::Invalid("a key has 1 to 255 bytes".into()));
+    }
+    if value.to_string().len() > 64 * 1024 {
+        return Err(Error::Invalid(format!("the value of `{key}` is larger than 64 KiB")));
+    }
+    Ok(())
+}
+
+fn take(tx: &mut Tx<'_>, instance: &str, platform: &str, item: &Incoming, turn: &Turn) -> Result<Ingested> {
+    match item {
+        Incoming::Malformed { raw, why } => reject(tx, instance, &raw_key(raw), raw, why),
+        Incoming::Message(message) => match arrival(instance, platform, message) {
+            Ok(arrival) => {
+                let turn = if message.silent { &Turn::Nobody } else { turn };
+                Ok(match tx.arrive(&arrival, turn)? {
+                    Some(arrived) => Ingested::New { message_id: arrived.message.id.to_string() },
+                    None => Ingested::Duplicate,
+                })
+            }
+            Err(why) => {
+                let raw = serde_json::to_string(message).unwrap_or_default();
+                let known = !message.external_id.is_empty() && message.external_id.len() <= 512;
+                let key = if known { message.external_id.clone() } else { raw_key(&raw) };
+                reject(tx, instance, &key, &raw, &why)
+            }
+        },
+    }
+}
+
+fn reject(tx: &mut Tx<'_>, instance: &str, key: &str, raw: &str, why: &str) -> Result<Ingested> {
+    let raw = &raw[..raw.floor_char_boundary(RAW_BYTES)];
+    if tx.keep_malformed(instance, key, raw, why)? {
+        tracing::warn!(plugin.name = instance, "a row could not be taken and is kept as a dead letter: {why}");
+        Ok(Ingested::Rejected { why: why.into() })
+    } else {
+        Ok(Ingested::Duplicate)
+    }
+}
+
+fn raw_key(raw: &str) -> String {
+    Sha256::digest(raw.as_bytes()).iter().fold("raw:".to_owned(), |key, byte| key + &format!("{byte:02x}"))
+}
+
+/// The message within its bounds, or what is wrong with it.
+fn arrival(instance: &str, platform: &str, message: &IncomingMessage) -> Result<Arrival, String> {
+    let IncomingMessage { external_id, conversation, platform_user_id, username, display_name, content, metadata, .. } =
+        message;
+    let ids = [("external_id", external_id, 512), ("conversation", conversation, 255), ("platform_user_id", platform_user_id, 255)];
+    for (name, text, most) in ids {
+        if text.is_empty() || text.len() > most || text.contains('\0') {
+            return Err(format!("{name} must have 1 to {most} bytes, without NUL"));
+        }
+    }
+    let length = content.chars().count();
+    if content.trim().is_empty() || length > CONTENT_CHARACTERS || content.contains('\0') {
+        return Err(format!("the text must have 1 to {CONTENT_CHARACTERS} characters, without NUL; it has {length}"));
+    }
+    let metadata = match metadata {
+        Value::Null => Map::new(),
+        Value::Object(fields) if metadata.to_string().len() <= 64 * 1024 => fields.clone(),
+        _ => return Err("metadata must be an object of at most 64 KiB".into()),
+    };
+    // A name is for people to read: a longer one is cut rather than refused.
+    let name = |text: &str, otherwise: &str| -> String {
+        let text = if text.trim().is_empty() { otherwise } else { text };
+        text.trim().chars().filter(|letter| *letter != '\0').take(100).collect()
+    };
+    let username = name(username, platform_user_id);
+    Ok(Arrival {
+        instance: instance.into(),
+        platform: platform.into(),
+        platform_user_id: platform_user_id.clone(),
+        display_name: name(display_name, &username),
+        username,
+        conversation: conversation.clone(),
+        external_id: Some(external_id.clone()),
+        content: content.clone(),
+        metadata,
+        ip_address: None,
+    })
+}

@@ -1,0 +1,197 @@
+//! What requests carry, with errors that name what is wrong: JSON bodies and query parameters.
+
+use crate::clock::{self, Micros};
+use crate::error::{Error, Result};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+/// A JSON body. In this order: its type (415), its size (413), its syntax (400), its fields (422).
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
+        if !json {
+            return Err(Error::UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json".into()));
+        }
+        read_json(&read_body(request, state).await?).map(Self)
+    }
+}
+
+fn is_json(value: &[u8]) -> bool {
+    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
+}
+
+/// The whole body, within the router's bound.
+pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Error::TooLarge("The body is larger than 10 MiB".into()),
+        _ => Error::Invalid("The body was cut off".into()),
+    })
+}
+
+/// Syntax errors are 400; a missing or mistyped field is 422 and named.
+pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::Invalid("The body is not UTF-8".into()))?;
+    // Syntax first, to the end: a field's mistake is told only of a text that is JSON.
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| Error::Invalid(format!("The body is not JSON: {error}")))?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        let text = inner.to_string();
+        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+        match inner.classify() {
+            serde_json::error::Category::Data if path == "." => Error::Unprocessable(text.to_owned()),
+            serde_json::error::Category::Data => Error::Unprocessable(format!("{path}: {text}")),
+            _ => Error::Invalid(format!("The body is not JSON: {text}")),
+        }
+    })
+}
+
+/// Query parameters. Of one given twice the last counts; an empty one is absent.
+#[derive(Debug, Default)]
+pub struct Params(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Self::parse(parts.uri.query().unwrap_or_default())
+    }
+}
+
+impl Params {
+    pub fn parse(query: &str) -> Result<Self> {
+        let mut found = HashMap::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name, "a parameter's name")?, decode(value, name)?);
+            if !value.is_empty() {
+                found.insert(name, value);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Outside the range it is clamped; what is no number is refused.
+    pub fn number(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let digits = text.trim().strip_prefix(['-', '+']).unwrap_or(text.trim());
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::Invalid(format!("Query parameter '{name}' must be a whole number")));
+        }
+        // Too many digits for 64 bits are far outside any range.
+        let far = if text.trim().starts_with('-') { i64::MIN } else { i64::MAX };
+        let number = text.trim().parse::<i64>().unwrap_or(far);
+        Ok(Some(number.clamp(*range.start(), *range.end())))
+    }
+
+    /// The list's length: `default` if it is not given, clamped to 1..=`most`.
+    pub fn limit(&self, default: u32, most: u32) -> Result<u32> {
+        Ok(self.number("limit", 1..=i64::from(most))?.map_or(default, |limit| limit as u32))
+    }
+
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Some(true)),
+            "false" | "0" | "no" | "off" => Ok(Some(false)),
+            _ => Err(Error::Invalid(format!("Query parameter '{name}' must be true or false"))),
+        }
+    }
+
+    pub fn time(&self, name: &str) -> Result<Option<Micros>> {
+        let wrong = || Error::Invalid(format!("Query parameter '{name}' must be a time such as 2026-01-31T12:00:00Z"));
+        self.text(name).map(|text| clock::parse(text).ok_or_else(wrong)).transpose()
+    }
+
+    /// An opaque cursor of this host's lists: a number in hex behind a letter.
+    pub fn cursor(&self) -> Result<Option<i64>> {
+        let wrong = || Error::Invalid("Query parameter 'cursor' must be one that an earlier page gave".into());
+        let parse = |text: &str| text.strip_prefix('c').and_then(|hex| i64::from_str_radix(hex, 16).ok());
+        self.text("cursor").map(|text| parse(text).ok_or_else(wrong)).transpose()
+    }
+}
+
+/// The reverse of [`Params::cursor`].
+pub fn cursor(number: i64) -> String {
+    format!("c{number:x}")
+}
+
+fn decode(text: &str, what: &str) -> Result<String> {
+    let spaced = text.replace('+', " ");
+    let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned);
+    match decoded {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(Error::Invalid(format!("Query parameter '{what}' is not UTF-8 text"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code)]
+    struct Form {
+        sender: String,
+        count: Option<u32>,
+    }
+
+    fn error(body: &str) -> Error {
+        read_json::<Form>(body.as_bytes()).expect_err("the body is refused")
+    }
+
+    #[test]
+    fn body_errors_name_the_field() {
+        assert_eq!(error("{}"), Error::Unprocessable("missing field `sender`".into()));
+        assert_eq!(error("[1]"), Error::Unprocessable("[0]: invalid type: integer `1`, expected a string".into()));
+        let mistyped = Error::Unprocessable("sender: invalid type: integer `1`, expected a string".into());
+        assert_eq!(error(r#"{"sender":1}"#), mistyped);
+        assert!(matches!(error(r#"{"sender":1"#), Error::Invalid(_)), "syntax comes first");
+        assert!(matches!(error(""), Error::Invalid(_)));
+        assert!(matches!(error(&("[".repeat(100_000))), Error::Invalid(_)), "depth is bounded");
+    }
+
+    #[test]
+    fn numbers_are_clamped_and_other_things_refused() {
+        let number = |query: &str| Params::parse(query).unwrap().number("n", 1..=500);
+        assert_eq!(number("n=7").unwrap(), Some(7));
+        assert_eq!((number("n=0").unwrap(), number("n=-9").unwrap(), number("n=99999").unwrap()), (Some(1), Some(1), Some(500)));
+        assert_eq!(number("n=99999999999999999999999").unwrap(), Some(500));
+        assert_eq!((number("n=").unwrap(), number("").unwrap()), (None, None));
+        for wrong in ["n=x", "n=1.5", "n=--1", "n=1e3", "n=%20"] {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parse_never_panics(query in ".{0,200}") {
+            if let Ok(params) = Params::parse(&query) {
+                let _ = (params.limit(1, 2), params.flag("a"), params.time("a"), params.cursor());
+            }
+        }
+
+        #[test]
+        fn cursor_comes_back(number in any::<i64>().prop_map(|n| n & i64::MAX)) {
+            let params = Params::parse(&format!("cursor={}", cursor(number))).unwrap();
+            prop_assert_eq!(params.cursor().unwrap(), Some(number));
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The host's own copies of libraries. What is loaded is never the file in the plugin directory, which a build may overwrite while the
+//! process has it mapped, but a copy under the data directory, named by the hash of its content and checked before it gets that name.
+
+use super::inspect::examine;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+const FOLDER: &str = "plugins";
+const UNFINISHED: &str = ".unfinished";
+/// Hex digits of the hash in a file's name.
+const DIGITS: usize = 32;
+const CHUNK: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Copies {
+    folder: PathBuf,
+    used: Mutex<HashSet<OsString>>,
+}
+
+/// Why there is no copy: an obstacle on the way may pass, a wrong library stays wrong.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    Obstacle(String),
+    Unfit(String),
+}
+
+impl Copies {
+    pub(super) fn new(data_dir: &Path) -> Self {
+        Self { folder: data_dir.join(FOLDER), used: Mutex::default() }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The copy of what `source` holds now; what was checked is the copy itself.
+    pub(super) fn keep(&self, source: &Path, library: &str) -> Result<PathBuf, CopyError> {
+        let obstacle = |error: io::Error| {
+            let (source, folder) = (source.display(), self.folder.display());
+            CopyError::Obstacle(format!("{source} cannot be copied to {folder}: {error}"))
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(obstacle)?;
+        let wanted = hash(source, io::sink()).map_err(obstacle)?;
+        let kept = self.claim(name(library, &wanted));
+        if kept.is_file() && hash(&kept, io::sink()).is_ok_and(|found| found == wanted) {
+            return examine(&kept, library).map(|_| kept).map_err(|reason| unfit(source, &reason));
+        }
+        self.copy(source, library).map_err(obstacle)?
+    }
+
+    fn copy(&self, source: &Path, library: &str) -> io::Result<Result<PathBuf, CopyError>> {
+        let unfinished = self.claim(format!("lib{library}{UNFINISHED}"));
+        // A rest of an earlier attempt may be there, without the permission to write.
+        let _ = fs::remove_file(&unfinished);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&unfinished)?;
+        // Hashed once more: what is copied need not be what was there a moment ago.
+        let hash = hash(source, file)?;
+        if let Err(reason) = examine(&unfinished, library) {
+            fs::remove_file(&unfinished)?;
+            return Ok(Err(unfit(source, &reason)));
+        }
+        let kept = self.claim(name(library, &hash));
+        fs::rename(&unfinished, &kept)?;
+        Ok(Ok(kept))
+    }
+
+    /// Keeps the name from being swept away, from before there is a file of that name.
+    fn claim(&self, name: String) -> PathBuf {
+        let path = self.folder.join(&name);
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into());
+        path
+    }
+
+    /// Removes the copies that this process has not asked for. A library that stays mapped elsewhere loses only its name.
+    pub(super) fn sweep(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            let name = entry?.file_name();
+            if name.to_str().is_some_and(is_ours) && !used.contains(&name) {
+                fs::remove_file(self.folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unfit(source: &Path, reason: &str) -> CopyError {
+    CopyError::Unfit(format!("{} {reason}", source.display()))
+}
+
+fn name(library: &str, hash: &str) -> String {
+    format!("lib{library}-{hash}.so")
+}
+
+/// Whether the name is one that this file gives: nothing else in the folder is touched.
+fn is_ours(name: &str) -> bool {
+    if name.starts_with("lib") && name.ends_with(UNFINISHED) {
+        return true;
+    }
+    let inner = name.strip_prefix("lib").and_then(|name| name.strip_suffix(".so"));
+    let hash = inner.and_then(|inner| inner.rsplit_once('-')).map(|(_, hash)| hash);
+    hash.is_some_and(|hash| hash.len() == DIGITS && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Hashes a file, handing its bytes on to `to`.
+fn hash(path: &Path, mut to: impl Write) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            read => {
+                hasher.update(&chunk[..read]);
+                to.write_all(&chunk[..read])?;
+            }
+        }
+    }
+    to.flush()?;
+    Ok(hasher.finalize().iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_of_something_else_is_refused_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("libx.so");
+        fs::write(&source, "text").unwrap();
+        let copies = Copies::new(folder.path());
+        let Err(CopyError::Unfit(reason)) = copies.keep(&source, "x") else { panic!("a text was kept") };
+        assert_eq!(reason, format!("{} is a text file, not a shared library", source.display()));
+        assert_eq!(fs::read_dir(copies.folder()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn sweep_takes_only_unused_copies() {
+        let folder = tempfile::tempdir().unwrap();
+        let copies = Copies::new(folder.path());
+        copies.sweep().unwrap();
+        fs::create_dir(copies.folder()).unwrap();
+        let digits = "0123456789abcdef0123456789abcdef";
+        let used = copies.claim(name("x", digits));
+        let mine = copies.folder().join("notes.txt");
+        let old = copies.folder().join(name("x", &digits.replace('0', "f")));
+        let cut = copies.folder().join("liby.unfinished");
+        for path in [&used, &mine, &old, &cut] {
+            fs::write(path, "").unwrap();
+        }
+        copies.sweep().unwrap();
+        assert!(used.exists() && mine.exists() && !old.exists() && !cut.exists());
+    }
+}

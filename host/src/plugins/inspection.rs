@@ -1,0 +1,95 @@
+//! What can be said of the configured instances without running any code of theirs: for the start of the host, and for `check` and
+//! `plugins list`, which say the same without one.
+
+use super::directory::{self, Other};
+use super::library::Library;
+use crate::config::{Instance, Mistake, Plugins};
+use plugin_api::Manifest;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// One instance, as it would start.
+#[derive(Debug)]
+pub struct Inspection {
+    pub name: String,
+    pub library: String,
+    pub enabled: bool,
+    /// None if it cannot be read.
+    pub manifest: Option<Manifest>,
+    pub problem: Option<Problem>,
+}
+
+/// Why an instance cannot run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Problem {
+    /// Its library is missing, broken or for another host: it would be Rejected.
+    Library(String),
+    /// It would be Failed.
+    Settings(Vec<Mistake>),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Library(text) => f.write_str(text),
+            Self::Settings(mistakes) => {
+                let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+                f.write_str(&mistakes.join("; "))
+            }
+        }
+    }
+}
+
+/// Checks every instance of the config, enabled or not, by name.
+pub fn inspect_all(config: &Plugins) -> Vec<Inspection> {
+    let checked = check_all(config).into_iter().map(|checked| Inspection {
+        name: checked.instance.name.clone(),
+        library: checked.instance.library.clone(),
+        enabled: checked.instance.enabled,
+        manifest: checked.library.manifest().ok().cloned(),
+        problem: checked.settings.err(),
+    });
+    checked.collect()
+}
+
+/// The libraries in the plugin directory that no instance names, by path.
+pub fn inspect_others(config: &Plugins) -> io::Result<Vec<Other>> {
+    let named: Vec<_> = config.instances.values().map(|instance| instance.library.as_str()).collect();
+    directory::others(&directory::resolve(config.directory.as_deref()), &named)
+}
+
+/// An instance with its library, and its settings if it can run.
+pub(super) struct Checked<'c> {
+    pub instance: &'c Instance,
+    pub library: Arc<Library>,
+    pub settings: Result<Value, Problem>,
+}
+
+pub(super) fn check_all(config: &Plugins) -> Vec<Checked<'_>> {
+    let directory = directory::resolve(config.directory.as_deref());
+    let mut libraries: BTreeMap<&str, Arc<Library>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, &str> = BTreeMap::new();
+    let checked = config.instances.values().map(|instance| {
+        let name = instance.library.as_str();
+        let library = libraries.entry(name).or_insert_with(|| Library::find(&directory, name).into()).clone();
+        let other_user = if instance.enabled { users.insert(name, &instance.name) } else { None };
+        let settings = settings(instance, &library, other_user);
+        Checked { instance, library, settings }
+    });
+    checked.collect()
+}
+
+fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) -> Result<Value, Problem> {
+    let manifest = library.manifest().map_err(|text| Problem::Library(text.into()))?;
+    if let Some(other) = other_user.filter(|_| !manifest.multi_instance) {
+        let name = &instance.library;
+        return Err(Problem::Library(format!("`{name}` cannot run twice, and `{other}` is an instance of it already")));
+    }
+    // A manifest without a schema asks for nothing.
+    let anything = Value::Bool(true);
+    let schema = if manifest.settings.is_null() { &anything } else { &manifest.settings };
+    instance.resolve_settings(schema).map_err(Problem::Settings)
+}

@@ -1,0 +1,286 @@
+//! One instance of the config: what it is made of, its place in life, and the living instance while it runs. Each change of state is
+//! made here, and told in the log in an operator's words.
+
+use super::library::Library;
+use super::life::Life;
+use super::restarts::Wait;
+use super::status::{InstanceStatus, State, Word};
+use super::text::{clean, spoken, threads};
+use crate::clock::{self, Micros};
+use arc_swap::ArcSwapOption;
+use plugin_api::Limits;
+use serde_json::Value;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+const LONGEST_REASON: usize = 2 * 1024;
+
+pub(super) struct Slot {
+    pub name: String,
+    pub enabled: bool,
+    pub library: Arc<Library>,
+    /// For the plugin, checked and with all secrets in them.
+    pub settings: Value,
+    life: ArcSwapOption<Life>,
+    record: Mutex<Record>,
+    /// Whether the first try has ended, one way or the other.
+    settled: watch::Sender<bool>,
+}
+
+struct Record {
+    state: State,
+    since: Micros,
+    reason: Option<String>,
+    success: Option<(Micros, String)>,
+    error: Option<(Micros, String)>,
+    tries: u32,
+    next_restart: Option<Micros>,
+    threads_left: u32,
+    limits: Option<Limits>,
+    /// The plugin's last word on its health in this run, if it is not well.
+    ill: Option<String>,
+    /// Until when it wants no jobs, and why, until that is passed on.
+    pause: Option<(Instant, String)>,
+    /// Whether those who hand out jobs know it.
+    is_announced: bool,
+}
+
+impl Slot {
+    pub(super) fn new(name: &str, enabled: bool, library: Arc<Library>, settings: Value) -> Self {
+        let record = Record {
+            state: State::Discovered,
+            since: clock::now(),
+            reason: None,
+            success: None,
+            error: None,
+            tries: 0,
+            next_restart: None,
+            threads_left: 0,
+            limits: None,
+            ill: None,
+            pause: None,
+            is_announced: false,
+        };
+        Self {
+            name: name.into(),
+            enabled,
+            library,
+            settings,
+            life: ArcSwapOption::empty(),
+            record: Mutex::new(record),
+            settled: watch::Sender::new(false),
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The instance, while it may get work.
+    pub(super) fn life(&self) -> Option<Arc<Life>> {
+        self.life.load_full()
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.record().state
+    }
+
+    pub(super) async fn settled(&self) {
+        // The sender lives as long as this slot.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+    }
+
+    pub(super) fn status(&self) -> InstanceStatus {
+        let record = self.record();
+        let word = |word: &Option<(Micros, String)>| {
+            word.as_ref().map(|(at, text)| Word { at: clock::format(*at), text: text.clone() })
+        };
+        InstanceStatus {
+            name: self.name.clone(),
+            library: self.library.name().into(),
+            version: self.library.manifest().ok().map(|manifest| manifest.version.clone()),
+            enabled: self.enabled,
+            state: record.state,
+            reason: record.reason.clone(),
+            since: clock::format(record.since),
+            last_success: word(&record.success),
+            last_error: word(&record.error),
+            restarts: record.tries.saturating_sub(1),
+            next_restart: record.next_restart.map(clock::format),
+            threads_left: record.threads_left,
+            limits: record.limits.clone(),
+        }
+    }
+
+    /// A step on the way up or down that needs no explanation.
+    pub(super) fn enter(&self, state: State) {
+        self.record().enter(state, None);
+        tracing::debug!(plugin.name = %self.name, "plugin {}: {state}", self.name);
+    }
+
+    /// A new try: nothing that an earlier run said of itself counts any more.
+    pub(super) fn begin(&self) {
+        let mut record = self.record();
+        record.tries += 1;
+        (record.limits, record.ill, record.pause) = (None, None, None);
+        record.next_restart = None;
+    }
+
+    pub(super) fn created(&self, limits: &Limits) {
+        self.record().limits = Some(limits.clone());
+        self.enter(State::Created);
+    }
+
+    /// From now on `life` answers. What the plugin said of its health while it started counts.
+    pub(super) fn running(&self, life: Arc<Life>) {
+        self.life.store(Some(life));
+        let mut record = self.record();
+        let ill = record.ill.clone();
+        let state = if ill.is_some() { State::Degraded } else { State::Running };
+        record.enter(state, ill);
+        drop(record);
+        let version = self.library.manifest().map(|manifest| manifest.version.as_str()).unwrap_or_default();
+        tracing::info!(plugin.name = %self.name, "plugin {}: {state} ({} {version})", self.name, self.library.name());
+        self.settled.send_replace(true);
+    }
+
+    /// Those who hand out jobs know it now. Answers the pause that it asked for before.
+    pub(super) fn announced(&self) -> Option<(Duration, String)> {
+        let mut record = self.record();
+        record.is_announced = true;
+        let (until, why) = record.pause.take()?;
+        Some((until.saturating_duration_since(Instant::now()), why))
+    }
+
+    /// No more work for it.
+    pub(super) fn leave(&self, why: Option<&str>) {
+        self.life.store(None);
+        let mut record = self.record();
+        record.is_announced = false;
+        record.enter(State::Stopping, why.map(tidy));
+        if let Some(text) = why {
+            record.error = Some((clock::now(), tidy(text)));
+        }
+    }
+
+    pub(super) fn rejected(&self, text: &str) {
+        self.fail(State::Rejected, tidy(text));
+    }
+
+    /// Its settings are wrong: trying again cannot help while they are as they are.
+    pub(super) fn unfit(&self, text: &str) {
+        self.fail(State::Failed, tidy(text));
+    }
+
+    /// It will be tried again.
+    pub(super) fn failed(&self, text: &str, wait: Wait) {
+        let text = match wait.why() {
+            Some(why) => format!("{}; {why}", tidy(text)),
+            None => tidy(text),
+        };
+        let next = clock::now().saturating_add(clock::micros(wait.delay));
+        let mut record = self.record();
+        record.enter(State::Failed, Some(format!("{text}; next try at {}", clock::format(next))));
+        record.error = Some((clock::now(), text.clone()));
+        record.next_restart = Some(next);
+        drop(record);
+        let (name, delay) = (&self.name, spoken(wait.delay));
+        tracing::error!(plugin.name = %name, "plugin {name}: Failed: {text}; next try in {delay}");
+        self.settled.send_replace(true);
+    }
+
+    /// The end, in good order or not.
+    pub(super) fn stopped(&self) {
+        let left = self.record().threads_left;
+        if left > 0 {
+            return self.fail(State::Zombie, format!("{} could not be ended", threads(left)));
+        }
+        self.record().enter(State::Stopped, None);
+        tracing::info!(plugin.name = %self.name, "plugin {}: Stopped", self.name);
+        self.settled.send_replace(true);
+    }
+
+    /// Each try would leave more threads behind.
+    pub(super) fn given_up(&self, text: &str) {
+        let left = threads(self.record().threads_left);
+        let advice = "it is not tried again before the host is restarted";
+        self.fail(State::Zombie, format!("{}; {left} of it could not be ended, so {advice}", tidy(text)));
+    }
+
+    fn fail(&self, state: State, reason: String) {
+        let mut record = self.record();
+        record.error = Some((clock::now(), reason.clone()));
+        record.next_restart = None;
+        record.enter(state, Some(reason.clone()));
+        drop(record);
+        if self.enabled {
+            tracing::error!(plugin.name = %self.name, "plugin {}: {state}: {reason}", self.name);
+        }
+        self.settled.send_replace(true);
+    }
+
+    /// Adds to the threads that could not be ended; answers how many there are by now.
+    pub(super) fn left_behind(&self, count: u32) -> u32 {
+        let mut record = self.record();
+        record.threads_left = record.threads_left.saturating_add(count);
+        let all = record.threads_left;
+        drop(record);
+        if count > 0 {
+            let (name, left) = (&self.name, threads(count));
+            tracing::error!(plugin.name = %name, "plugin {name}: {left} could not be ended and will stay until the host ends");
+        }
+        all
+    }
+
+    /// Which run of the instance this is: word from an earlier one does not count.
+    pub(super) fn run(&self) -> u32 {
+        self.record().tries
+    }
+
+    /// What the plugin says of itself.
+    pub(super) fn health(&self, run: u32, is_ill: bool, text: &str) {
+        let text = tidy(text);
+        let mut record = self.record();
+        if record.tries != run {
+            return;
+        }
+        let word = Some((clock::now(), text.clone()));
+        if is_ill { record.error = word } else { record.success = word }
+        let ill = is_ill.then_some(text);
+        let is_news = record.ill != ill;
+        record.ill.clone_from(&ill);
+        if !matches!(record.state, State::Running | State::Degraded) || !is_news {
+            return;
+        }
+        record.enter(if is_ill { State::Degraded } else { State::Running }, ill.clone());
+        drop(record);
+        let name = &self.name;
+        match ill {
+            Some(text) => tracing::warn!(plugin.name = %name, "plugin {name}: Degraded: {text}"),
+            None => tracing::info!(plugin.name = %name, "plugin {name}: Running again"),
+        }
+    }
+
+    /// Whether a pause can be passed on now; else it is kept until then.
+    pub(super) fn pause(&self, run: u32, wait: Duration, why: &str) -> bool {
+        let mut record = self.record();
+        if record.tries == run && !record.is_announced {
+            record.pause = Instant::now().checked_add(wait).map(|until| (until, why.into()));
+        }
+        record.tries == run && record.is_announced
+    }
+}
+
+impl Record {
+    fn enter(&mut self, state: State, reason: Option<String>) {
+        if self.state != state {
+            self.since = clock::now();
+        }
+        (self.state, self.reason) = (state, reason);
+    }
+}
+
+fn tidy(text: &str) -> String {
+    clean(text, LONGEST_REASON)
+}

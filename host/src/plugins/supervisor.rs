@@ -1,0 +1,217 @@
+//! Keeps one instance running: brings it up, watches it, puts it away when it failed or the host ends, and tries again.
+
+use super::copies::Copies;
+use super::library::Refusal;
+use super::life::Life;
+use super::loader::Ears;
+use super::restarts::Restarts;
+use super::slot::Slot;
+use super::status::State;
+use super::text::spoken;
+use super::thread::{self, NoResult};
+use super::voice::{Failure, Voice};
+use super::{HostApi, Observer};
+use plugin_api::types::CreateRequest;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tracing::level_filters::LevelFilter;
+
+/// What a plugin's threads get to end by themselves.
+const DESTROY_WAIT: Duration = Duration::from_secs(1);
+/// For a `destroy` that takes a little longer than it was told.
+const DESTROY_GRACE: Duration = Duration::from_secs(1);
+/// With so many threads left behind, an instance is not tried again: each one costs memory, and may still be doing something.
+const MOST_LEFT_BEHIND: u32 = 16;
+/// A cancelled call gets the time of a stop to end, but no less than this.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long an instance may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub start: Duration,
+    pub stop: Duration,
+    pub restart_base: Duration,
+}
+
+pub(super) struct Supervisor {
+    pub slot: Arc<Slot>,
+    pub copies: Arc<Copies>,
+    pub times: Times,
+    pub api: Arc<dyn HostApi>,
+    pub observer: Arc<dyn Observer>,
+    /// When everything must have stopped, once the host ends.
+    pub end: watch::Receiver<Option<Instant>>,
+}
+
+/// Why an instance did not come up.
+enum Down {
+    Refused(Refusal),
+    /// The host ends.
+    Ending,
+}
+
+impl From<Refusal> for Down {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+fn failed(text: impl Into<String>) -> Refusal {
+    Refusal::Failed(text.into())
+}
+
+impl Supervisor {
+    /// Until the host ends or trying again is of no use.
+    pub(super) async fn run(self) {
+        let mut restarts = Restarts::new(self.times.restart_base);
+        loop {
+            let mut ran = Duration::ZERO;
+            let failure = match self.bring_up().await {
+                Ok(life) => {
+                    let began = Instant::now();
+                    let failure = self.watch(&life).await;
+                    ran = began.elapsed();
+                    self.put_away(&life, failure.as_deref()).await;
+                    failure
+                }
+                Err(Down::Refused(Refusal::Failed(text))) => Some(text),
+                Err(Down::Refused(Refusal::Rejected(text))) => return self.slot.rejected(&text),
+                Err(Down::Ending) => None,
+            };
+            let Some(text) = failure else { return self.slot.stopped() };
+            if self.slot.left_behind(0) >= MOST_LEFT_BEHIND {
+                return self.slot.given_up(&text);
+            }
+            let wait = restarts.failed(Instant::now().into_std(), ran);
+            self.slot.failed(&text, wait);
+            if timeout(wait.delay, self.ending()).await.is_ok() {
+                return self.slot.stopped();
+            }
+        }
+    }
+
+    /// Resolves when the host ends.
+    async fn ending(&self) {
+        // Without the manager nobody can say so any more.
+        let _ = self.end.clone().wait_for(Option::is_some).await;
+    }
+
+    async fn bring_up(&self) -> Result<Arc<Life>, Down> {
+        let deadline = Instant::now() + self.times.start;
+        self.slot.begin();
+        let life = tokio::select! {
+            biased;
+            // What is under way ends on its own thread.
+            () = self.ending() => return Err(Down::Ending),
+            life = self.create(deadline) => life?,
+        };
+        self.slot.enter(State::Starting);
+        let refused = tokio::select! {
+            biased;
+            () = self.ending() => Down::Ending,
+            started = life.start(deadline, self.times.start) => match started {
+                Ok(()) => return Ok(life.into()),
+                Err(text) => failed(text).into(),
+            },
+        };
+        self.destroy(&life, DESTROY_WAIT).await;
+        Err(refused)
+    }
+
+    /// Loads the library if it is not loaded, and makes an instance.
+    async fn create(&self, deadline: Instant) -> Result<Life, Refusal> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let (library, copies) = (self.slot.library.clone(), self.copies.clone());
+        let image = thread::run(&self.thread_name(), left(), move || library.load(&copies)).await;
+        let image = image.map_err(|no| self.no_result(no, "loading its library"))??;
+        self.slot.enter(State::Loaded);
+
+        let failure = Failure::new(None);
+        let ears: Arc<dyn Ears> =
+            Arc::new(Voice::new(&self.slot, self.api.clone(), self.observer.clone(), failure.clone()));
+        let request = self.request();
+        let created = thread::run(&self.thread_name(), left(), move || image.create(&request, ears)).await;
+        let created = created.map_err(|no| self.no_result(no, "its constructor"))?;
+        let (raw, limits) = created.map_err(failed)?;
+        let life = Life::new(raw, limits, failure, self.times.stop.max(LEAST_PATIENCE));
+        self.slot.created(life.limits());
+        Ok(life)
+    }
+
+    fn request(&self) -> CreateRequest {
+        CreateRequest {
+            instance: self.slot.name.clone(),
+            log_level: LevelFilter::current().to_string(),
+            host_version: env!("CARGO_PKG_VERSION").into(),
+            settings: self.slot.settings.clone(),
+        }
+    }
+
+    fn thread_name(&self) -> String {
+        format!("plugin-{}", self.slot.name)
+    }
+
+    fn no_result(&self, no: NoResult, what: &str) -> Refusal {
+        match no {
+            NoResult::Broken(text) => failed(text),
+            NoResult::Late => {
+                self.slot.left_behind(1);
+                failed(format!("{what} took longer than {} ([plugins] start_seconds)", spoken(self.times.start)))
+            }
+        }
+    }
+
+    /// Lets it work until it fails, with the reason, or the host ends.
+    async fn watch(&self, life: &Arc<Life>) -> Option<String> {
+        self.slot.running(life.clone());
+        self.observer.running(&self.slot.name, life.limits());
+        if let Some((wait, why)) = self.slot.announced() {
+            self.observer.paused(&self.slot.name, wait, &why);
+        }
+        tokio::select! {
+            biased;
+            () = self.ending() => None,
+            text = life.failed() => Some(text),
+        }
+    }
+
+    /// Jobs go back while it stops: nothing that it still says about them counts.
+    async fn put_away(&self, life: &Life, why: Option<&str>) {
+        self.slot.leave(why);
+        let (stop, wait) = self.stop_times();
+        let ended = async {
+            if let Err(text) = life.stop(stop).await {
+                let name = &self.slot.name;
+                tracing::warn!(plugin.name = %name, "plugin {name}: {text}");
+            }
+            self.destroy(life, wait).await;
+        };
+        tokio::join!(self.observer.left(&self.slot.name), ended);
+    }
+
+    /// Deadlines of `stop` and `destroy`. When the host ends, both lie within what it has left.
+    fn stop_times(&self) -> (Duration, Duration) {
+        let Some(end) = *self.end.borrow() else { return (self.times.stop, DESTROY_WAIT) };
+        let left = end.saturating_duration_since(Instant::now());
+        let reserve = (left / 3).min(DESTROY_WAIT);
+        (self.times.stop.min(left - reserve), reserve / 2)
+    }
+
+    async fn destroy(&self, life: &Life, wait: Duration) {
+        let raw = life.raw();
+        let destroyed = thread::run(&self.thread_name(), wait + DESTROY_GRACE, move || raw.destroy(wait)).await;
+        let left = match destroyed {
+            Ok(u32::MAX) => {
+                let name = &self.slot.name;
+                tracing::error!(plugin.name = %name, "plugin {name}: it panicked at its end; threads of it may be left");
+                0
+            }
+            Ok(left) => left,
+            Err(NoResult::Late) => 1,
+            Err(NoResult::Broken(_)) => 0,
+        };
+        self.slot.left_behind(left);
+    }
+}

@@ -1,0 +1,242 @@
+//! The queue's workers: they take what the store hands over, give it to the plugin, and write how it ended. What waits for a time or a
+//! slot is claimed when its bell rings; nothing polls.
+
+mod settle;
+
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::plugins::{HandleError, Manager, Observer};
+use crate::store::slots::{Policy, Retries};
+use crate::store::{Claimed, Handed, Store};
+use async_trait::async_trait;
+use plugin_api::Limits;
+use plugin_api::types::{Outcome, Work};
+use serde_json::json;
+use settle::settle;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+use tracing::Instrument;
+
+/// Looks again after this long even if no bell rang: a net below the wake-ups, not the way work is found.
+const NET: Duration = Duration::from_secs(30);
+/// Jobs claimed by one write; the rest follows with the next.
+const CLAIMS: usize = 64;
+
+/// Outcomes so far, for the metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub done: AtomicU64,
+    pub retried: AtomicU64,
+    pub discarded: AtomicU64,
+    pub snoozed: AtomicU64,
+    pub turn_count: AtomicU64,
+    pub turn_microseconds: AtomicU64,
+}
+
+/// See the module's text.
+pub struct Queue {
+    store: Store,
+    manager: OnceLock<Weak<Manager>>,
+    /// Instances that have a task handing out their jobs.
+    watched: Mutex<HashSet<String>>,
+    /// Turns that may stream now, by their job's id.
+    turns: Mutex<HashMap<String, Turn>>,
+    pub counters: Counters,
+}
+
+/// Where a running turn's deltas go.
+struct Turn {
+    instance: String,
+    room_id: String,
+    /// Number of the room inside the store, looked up at the first delta.
+    room: Option<i64>,
+}
+
+impl Queue {
+    /// Returns what the last host left running to the queue.
+    pub async fn new(store: Store, retries: Retries) -> Result<Arc<Self>> {
+        store.with_slots(|slots| slots.retries = retries);
+        let rescued = store.write_patiently(|tx| tx.rescue_all()).await?;
+        if rescued > 0 {
+            tracing::info!(queue.rescued = rescued, "jobs that ran when the last host ended are waiting again");
+        }
+        let (manager, watched, turns) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { store, manager, watched, turns, counters: Counters::default() }))
+    }
+
+    /// Starts to work through `manager`.
+    pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, mut handed: Handed) {
+        let _ = self.manager.set(Arc::downgrade(manager));
+        let queue = self.clone();
+        tokio::spawn(async move {
+            while let Some(claimed) = handed.next().await {
+                let span = tracing::info_span!("job", job.id = claimed.job.id, plugin.name = claimed.instance);
+                tokio::spawn(queue.clone().work(claimed).instrument(span));
+            }
+        });
+    }
+
+    async fn work(self: Arc<Self>, claimed: Claimed) {
+        let begun = std::time::Instant::now();
+        let Some(manager) = self.manager.get().and_then(Weak::upgrade) else { return };
+        self.open_turn(&claimed);
+        let handled = manager.handle(&claimed.instance, &claimed.job, claimed.timeout).await;
+        self.turns().remove(&claimed.job.id);
+        let Some(outcome) = outcome_of(handled, claimed.timeout) else {
+            // The instance left before it began; `left` has taken the job back, or this does.
+            let (key, number) = (claimed.key, claimed.number);
+            if let Err(error) = self.store.write_patiently(move |tx| tx.release(key, number)).await {
+                tracing::warn!("a job could not be given back yet: {error}");
+            }
+            return;
+        };
+        self.count(&claimed, &outcome, begun.elapsed());
+        settle(&self.store, &claimed, outcome).await;
+    }
+
+    fn turns(&self) -> MutexGuard<'_, HashMap<String, Turn>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_turn(&self, claimed: &Claimed) {
+        if let Work::AgentTurn(turn) = &claimed.job.work {
+            let (instance, room_id) = (claimed.instance.clone(), turn.room_id.clone());
+            self.turns().insert(claimed.job.id.clone(), Turn { instance, room_id, room: None });
+        }
+    }
+
+    /// Shows a piece of an answer to the room. After the job's outcome nothing is shown any more: the whole answer is there.
+    pub async fn stream(&self, instance: &str, job_id: &str, delta: &str) -> Result<()> {
+        let found = self.turns().get(job_id).filter(|turn| turn.instance == instance).map(|turn| (turn.room, turn.room_id.clone()));
+        let Some((room, room_id)) = found else { return Ok(()) };
+        let room = match room {
+            Some(room) => room,
+            None => {
+                let id = room_id.parse().map_err(|_| Error::NotFound("Room not found".into()))?;
+                let room = self.store.read(move |read| read.room_key(id)).await?;
+                self.turns().entry(job_id.into()).and_modify(|turn| turn.room = Some(room));
+                room
+            }
+        };
+        if self.turns().contains_key(job_id) {
+            let json = json!({ "job_id": job_id, "delta": delta }).to_string();
+            self.store.bus().publish_ephemeral(room, "stream", &json);
+        }
+        Ok(())
+    }
+
+    fn count(&self, claimed: &Claimed, outcome: &Outcome, time: Duration) {
+        let counters = &self.counters;
+        let counter = match outcome {
+            Outcome::Done { .. } => &counters.done,
+            Outcome::Retry { .. } => &counters.retried,
+            Outcome::Discard { .. } => &counters.discarded,
+            Outcome::Snooze { .. } => &counters.snoozed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if matches!(claimed.job.work, Work::AgentTurn(_)) {
+            counters.turn_count.fetch_add(1, Ordering::Relaxed);
+            counters.turn_microseconds.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands out what waited for a time, a slot, or the instance itself; takes back what outlived its lease.
+    async fn watch(self: Arc<Self>, instance: String) {
+        let bell = self.store.bus().queue(&instance);
+        loop {
+            let wait = match self.look(&instance).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::warn!(plugin.name = instance, "the queue could not be read, next try in a second: {error}");
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = bell.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Claims what is due; answers how long nothing will be.
+    async fn look(&self, instance: &str) -> Result<Duration> {
+        loop {
+            let name = instance.to_owned();
+            let (due, lease) = self.store.read(move |read| read.queue_times(&name)).await?;
+            let now = clock::now();
+            let name = instance.to_owned();
+            if lease.is_some_and(|end| end < now) {
+                let rescued = self.store.write_patiently(move |tx| tx.rescue(&name, Some(clock::now()))).await?;
+                tracing::warn!(plugin.name = instance, queue.rescued = rescued, "jobs outlived their lease and wait again");
+                continue;
+            }
+            let (free, paused) = self.store.with_slots(|slots| (slots.free(instance), slots.paused_until(instance)));
+            if free > 0 && due.is_some_and(|at| at <= now) {
+                self.store.write_patiently(move |tx| tx.claim_due(&name, CLAIMS)).await?;
+                continue;
+            }
+            // A full instance is woken by its settlements, which claim by themselves; a paused one by the end of its pause.
+            let next = if free > 0 { due } else { paused };
+            let times = [next, lease].into_iter().flatten();
+            return Ok(times.map(clock::until).min().unwrap_or(NET).clamp(Duration::from_millis(1), NET));
+        }
+    }
+}
+
+/// None: the job was never begun.
+fn outcome_of(handled: Result<Outcome, HandleError>, timeout: Duration) -> Option<Outcome> {
+    let failed = |why: String| Some(Outcome::retry(why).uncertain());
+    match handled {
+        Ok(outcome) => Some(outcome),
+        Err(HandleError::NotRunning) => None,
+        Err(HandleError::Panicked(text)) => failed(format!("the plugin {text}")),
+        Err(HandleError::TimedOut) => failed(format!("no outcome within {} s", timeout.as_secs_f64())),
+        Err(HandleError::Cancelled) => failed("cancelled before it had an outcome".into()),
+        Err(HandleError::Broken(text)) => failed(format!("the plugin's outcome cannot be read: {text}")),
+    }
+}
+
+/// The manager tells when instances come and go.
+pub struct Watcher(pub Arc<Queue>);
+
+#[async_trait]
+impl Observer for Watcher {
+    fn running(&self, instance: &str, limits: &Limits) {
+        let Self(queue) = self;
+        let policy = Policy {
+            concurrency: limits.concurrency.max(1) as usize,
+            job_timeout: Duration::from_millis(limits.job_timeout_ms.max(1)),
+            max_attempts: limits.max_attempts,
+            schedule: limits.schedule.as_ref().map(|waits| waits.iter().copied().map(Duration::from_millis).collect()),
+        };
+        queue.store.with_slots(|slots| slots.open(instance, policy));
+        let new = queue.watched.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.into());
+        if new {
+            tokio::spawn(queue.clone().watch(instance.into()));
+        }
+        queue.store.bus().wake_queue(instance);
+    }
+
+    async fn left(&self, instance: &str) {
+        let Self(queue) = self;
+        queue.store.with_slots(|slots| slots.close(instance));
+        let name = instance.to_owned();
+        match queue.store.write_patiently(move |tx| tx.rescue(&name, None)).await {
+            Ok(0) => {}
+            Ok(rescued) => tracing::info!(plugin.name = instance, queue.rescued = rescued, "its running jobs wait again"),
+            Err(error) => tracing::warn!(plugin.name = instance, "its running jobs keep their claims until the leases end: {error}"),
+        }
+    }
+
+    fn paused(&self, instance: &str, wait: Duration, why: &str) {
+        let Self(queue) = self;
+        let until = if wait.is_zero() { 0 } else { clock::now().saturating_add(clock::micros(wait)) };
+        queue.store.with_slots(|slots| slots.pause(instance, until));
+        if !wait.is_zero() {
+            tracing::info!(plugin.name = instance, "takes no jobs for {wait:?}: {why}");
+        }
+        queue.store.bus().wake_queue(instance);
+    }
+}

@@ -1,0 +1,123 @@
+//! The host's life: port, lock, store, plugins, then requests; and the same backwards.
+
+use crate::config::{Config, Durability};
+use crate::error::{Error, Result};
+use crate::http::{self, Listening};
+use crate::metrics::Metrics;
+use crate::plugins::{Api, Manager};
+use crate::queue::{Queue, Watcher};
+use crate::state::{App, Limits};
+use crate::store::lock::Lock;
+use crate::store::slots::Retries;
+use crate::store::{Options, Store};
+use crate::{admin, auth};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What runs, for those who tell people.
+pub struct Started {
+    pub address: SocketAddr,
+    /// A line per instance.
+    pub plugins: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Where the operator's token is kept, unless the config has it.
+    pub token_path: Option<std::path::PathBuf>,
+}
+
+/// Runs until `shutdown`. `started` is called once, when requests are served and each plugin has come up or said why not.
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    started: impl FnOnce(&Started) + Send,
+) -> Result<()> {
+    // The port first: one that is taken is told before anything else begins.
+    let listening = Listening::bind(config.server.bind)?;
+    let address = listening.address;
+    if let Some(folder) = config.store.path.parent() {
+        let failed = |error| Error::Unavailable(format!("cannot make the store's folder {}: {error}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut lock = Lock::take(&config.store.path)?;
+    lock.announce(&format!("http://{}", reachable(address)))?;
+    let admin_token = auth::admin_token(config.auth.admin_token.expose(), &config.store.path)?;
+    let options = Options {
+        path: config.store.path.clone(),
+        full_durability: config.store.durability == Durability::Full,
+        readers: 2,
+    };
+    let (store, handed) = Store::open(&options, Arc::default())?;
+    store.write_patiently(|tx| tx.seed_general()).await?;
+    let retries = Retries {
+        base: config.queue.base,
+        cap: config.queue.cap,
+        max_attempts: config.queue.max_attempts,
+    };
+    let queue = Queue::new(store.clone(), retries).await?;
+    let plugins_config = config.plugins.clone();
+    let copies = config.store.path.with_file_name("plugins");
+    let manager = tokio::task::spawn_blocking(move || Manager::new(&plugins_config, &copies))
+        .await
+        .map_err(|error| Error::Internal(format!("checking the plugins: {error}")))?;
+    let (stop, stopping) = watch::channel(false);
+    let config = Arc::new(config);
+    let app = App {
+        store: store.clone(),
+        manager: manager.clone(),
+        queue: queue.clone(),
+        limits: Arc::new(Limits::new(&config.limits)),
+        metrics: Arc::new(Metrics::default()),
+        admin_token: admin_token.into(),
+        config: config.clone(),
+        stopping: stopping.clone(),
+    };
+
+    // Served from here on: the store is open, the libraries are checked.
+    let router = http::router(app.clone());
+    let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
+    queue.start(&manager, handed);
+    let api = Api { store: store.clone(), config: config.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
+    manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
+    started(&Started {
+        address,
+        plugins: manager.states().iter().map(admin::plugins::summary).collect(),
+        warnings: unrouted(&config, &manager),
+        token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
+    });
+
+    shutdown.await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    let (served, ()) = tokio::join!(server, manager.stop(config.server.shutdown));
+    served.map_err(|error| Error::Internal(format!("serving: {error}")))??;
+    store.close().await;
+    drop(lock);
+    Ok(())
+}
+
+/// An address that somebody on this machine can call.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Sources whose messages nobody answers.
+pub fn unrouted(config: &Config, manager: &Manager) -> Vec<String> {
+    let enabled = config.plugins.instances.values().filter(|instance| instance.enabled);
+    let silent = enabled.filter(|instance| {
+        manager.manifest(&instance.name).is_some_and(|manifest| {
+            manifest.roles.contains(&plugin_api::Role::Source) && config.unrouted(&instance.name, &manifest.platforms)
+        })
+    });
+    silent.map(|instance| unrouted_text(&instance.name)).collect()
+}
+
+/// What `check` says of it too.
+pub fn unrouted_text(instance: &str) -> String {
+    format!("no route from {instance}: messages are stored, nobody answers; add [[routes]] with from = \"{instance}\"")
+}

@@ -1,0 +1,44 @@
+//! What handlers share.
+
+use crate::config::Config;
+use crate::limits::Limiter;
+use crate::metrics::Metrics;
+use crate::plugins::Manager;
+use crate::queue::Queue;
+use crate::store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub manager: Arc<Manager>,
+    pub queue: Arc<Queue>,
+    pub limits: Arc<Limits>,
+    pub metrics: Arc<Metrics>,
+    /// The operator's token.
+    pub admin_token: Arc<str>,
+    /// True when the host ends: streams end with it.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// One limiter per kind of request.
+pub struct Limits {
+    pub messages: Limiter,
+    pub rooms: Limiter,
+    pub api: Limiter,
+}
+
+impl Limits {
+    pub fn new(limits: &crate::config::Limits) -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            messages: Limiter::new(limits.messages_per_minute, minute, "messages per minute"),
+            rooms: Limiter::new(limits.rooms_per_hour, Duration::from_secs(3600), "rooms per hour"),
+            api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
+        }
+    }
+}
