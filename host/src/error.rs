@@ -23,8 +23,8 @@ pub enum Error {
     /// 404
     #[error("{0}")]
     NotFound(String),
-    /// 405, with the methods that are allowed
-    #[error("Method not allowed; allowed here: {0}")]
+    /// 405, with the methods that are allowed; the router knows better where the text is empty
+    #[error("Method not allowed; the Allow header names those that are")]
     MethodNotAllowed(&'static str),
     /// 409
     #[error("{0}")]
@@ -97,6 +97,7 @@ impl Error {
                 headers.insert("x-ratelimit-remaining", HeaderValue::from_static("0"));
                 headers.insert("x-ratelimit-reset", limited.retry_after_seconds.into());
             }
+            Self::MethodNotAllowed("") => {}
             Self::MethodNotAllowed(allowed) => drop(headers.insert(header::ALLOW, HeaderValue::from_static(allowed))),
             Self::Unauthorized(_) => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Unavailable(_) => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),

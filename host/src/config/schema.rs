@@ -116,15 +116,17 @@ impl<'s> Schema<'s> {
     }
 
     fn range(&self) -> String {
-        let keys = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
-        match keys.map(|key| self.bound(key)) {
-            [Some(least), Some(most), ..] => format!(" from {least} to {most}"),
-            [Some(least), None, ..] => format!(" of at least {least}"),
-            [None, Some(most), ..] => format!(" of at most {most}"),
-            [.., Some(low), Some(high)] => format!(" above {low} and below {high}"),
-            [.., Some(low), None] => format!(" above {low}"),
-            [.., Some(high)] => format!(" below {high}"),
-            _ => String::new(),
+        let bound = |key, words| self.bound(key).map(|limit| format!("{words} {limit}"));
+        if let (Some(least), Some(most)) = (self.bound("minimum"), self.bound("maximum")) {
+            return format!(" from {least} to {most}");
+        }
+        let low = bound("minimum", "at least").or_else(|| bound("exclusiveMinimum", "above"));
+        let high = bound("maximum", "at most").or_else(|| bound("exclusiveMaximum", "below"));
+        let bounds: Vec<String> = low.into_iter().chain(high).collect();
+        match bounds.first() {
+            Some(first) if first.starts_with("at ") => format!(" of {}", bounds.join(" and ")),
+            Some(_) => format!(" {}", bounds.join(" and ")),
+            None => String::new(),
         }
     }
 
@@ -203,6 +205,8 @@ mod tests {
             (json!({"oneOf": [{"const": "decode"}, {"const": "keep"}]}), "\"decode\" or \"keep\""),
             (json!({"anyOf": [{"type": "boolean"}, {"type": "null"}]}), "true or false"),
             (json!({"type": "number", "exclusiveMinimum": 0}), "a number above 0"),
+            (json!({"type": "number", "exclusiveMinimum": 0, "maximum": 9}), "a number above 0 and at most 9"),
+            (json!({"type": "number", "minimum": 1, "exclusiveMaximum": 9}), "a number of at least 1 and below 9"),
         ];
         for (schema, expected) in cases {
             assert_eq!(Schema::new(&schema).expected().as_deref(), Some(expected), "{schema}");

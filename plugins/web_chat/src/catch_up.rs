@@ -100,7 +100,7 @@ impl CatchUp {
     /// The new baseline after a poll that began at this time and left nothing in the inbox. Without a first catch-up there is none to move,
     /// and a missing answer holds it.
     pub(crate) fn after(&self, asked_at: Option<Timestamp>) -> Option<Timestamp> {
-        asked_at.filter(|time| !self.due && self.baseline.is_some_and(|baseline| baseline < *time))
+        asked_at.filter(|_| !self.due && self.baseline.is_some())
     }
 
     /// As it is stored along with messages.
@@ -226,7 +226,7 @@ impl CatchUp {
             let stored = self.intake.store(items.by_ref().take(CHUNK).collect(), Vec::new()).await;
             let stored = stored.ok_or_else(|| Failure::Lost("the instance stops".into()))?;
             if stored.new > 0 {
-                tracing::info!(messages.new = stored.new, session.id = %session.id, "caught up");
+                tracing::info!(messages.new = stored.new, "found messages that no poll brought");
             }
         }
         if let Some(seen) = said.responses.iter().filter_map(|response| response.id.number()).max().filter(|_| first) {
@@ -237,9 +237,9 @@ impl CatchUp {
 
     /// In the order of their ids, which is the order in which they came in; their times are those of visitors' clocks.
     fn items(&self, session: &Session, messages: &[Box<RawValue>], mut answered: AnsweredUntil) -> Vec<Incoming> {
-        let mut rows: Vec<_> = messages.iter().map(|raw| (raw, serde_json::from_str::<Row>(raw.get()))).collect();
+        let mut rows: Vec<_> = messages.iter().map(|raw| (&**raw, serde_json::from_str::<Row>(raw.get()))).collect();
         rows.sort_by_key(|(_, row)| row.as_ref().ok().and_then(|row| row.id.number()));
-        let item = |(raw, row): (&Box<RawValue>, serde_json::Result<Row>)| {
+        let item = |(raw, row): (&RawValue, serde_json::Result<Row>)| {
             let message = row.map_err(|error| error.to_string()).and_then(|row| {
                 let silent = answered.covers(row.timestamp.as_ref());
                 let uid = row.uid.clone().or_else(|| session.uid.clone());
@@ -256,8 +256,7 @@ impl CatchUp {
             tracing::warn!(%error, "the sessions' latest answers could not be stored");
         }
         // Without a clock every catch-up reads everything, but none counts as the first one any more.
-        let begun = round.begun.or(self.baseline).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.baseline = Some(self.baseline.map_or(begun, |baseline| baseline.max(begun)));
+        self.baseline = round.begun.or(self.baseline).or(Some(Timestamp::UNIX_EPOCH));
         self.save().await;
         self.due = false;
         self.not_before = None;

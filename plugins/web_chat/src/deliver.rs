@@ -29,7 +29,7 @@ pub(crate) struct Courier {
 
 impl Courier {
     pub(crate) async fn deliver(&self, job: &Job, delivery: &Delivery) -> Outcome {
-        let deadline = Instant::now() + Duration::from_millis(job.timeout_ms);
+        let deadline = Instant::now() + self.time_for(job);
         let parts = split(&delivery.message.content);
         if parts.is_empty() {
             return Outcome::discard("the message is blank, which the bridge would refuse");
@@ -110,7 +110,7 @@ impl Courier {
     fn outcome(&self, job: &Job, failure: &Failure) -> Outcome {
         tracing::warn!(job.id = %job.id, job.attempt = job.attempt, %failure, "delivery failed");
         match failure {
-            Failure::Refused { why, .. } if why.contains(EXPIRED) => {
+            Failure::Refused { status: 400..=499, why, .. } if why.contains(EXPIRED) => {
                 with_status(Outcome::discard(format!("the visitor's session is over: {failure}")), failure)
             }
             _ if failure.is_key_refused() => with_status(Outcome::discard(failure.advice()), failure),
@@ -119,6 +119,13 @@ impl Courier {
             }
             _ if failure.is_open() => self.rested(Outcome::retry(failure.to_string()).uncertain(), failure),
             _ => self.open_as_before(job, self.rested(Outcome::retry(failure.advice()), failure)),
+        }
+    }
+
+    fn time_for(&self, job: &Job) -> Duration {
+        match job.timeout_ms {
+            0 => self.config.job_timeout(),
+            milliseconds => Duration::from_millis(milliseconds),
         }
     }
 

@@ -54,13 +54,14 @@ impl Failure {
     pub(crate) fn advice(&self) -> String {
         match self {
             Self::Refused { status: 401 | 403, .. } => {
-                format!("the bridge refuses `api_key`: {self}; set it to the key of the bridge's own settings")
+                format!("`api_key` is refused: {self}; set it to the key for pollers in the bridge's own settings")
             }
             Self::Refused { status: 300..=399, .. } => format!("{self}; set `api_url` to that address"),
             Self::Refused { status: 400 | 404 | 405, .. } => format!(
-                "no bridge at `api_url`: {self}; it must be the site's root, its …/api/v1/ or the address of its index.php"
+                "`api_url` leads to no bridge: {self}; it must be the site's root, its …/api/v1/ or the address of its index.php"
             ),
-            Self::Refused { status: 429, .. } => format!("the bridge asks for rest: {self}"),
+            Self::Refused { status: 429, .. } => format!("{self}: polling rests"),
+            Self::Garbled(_) => format!("{self}; does `api_url` lead to a bridge?"),
             _ => self.to_string(),
         }
     }
@@ -72,7 +73,7 @@ impl fmt::Display for Failure {
             Self::Unreachable(why) => write!(f, "the bridge cannot be reached: {why}"),
             Self::Lost(why) => write!(f, "the bridge's answer got lost: {why}"),
             Self::Garbled(why) => write!(f, "the bridge's answer makes no sense: {why}"),
-            Self::Refused { status, why, .. } => write!(f, "status {status}, {why}"),
+            Self::Refused { status, why, .. } => write!(f, "the bridge answers {status} ({why})"),
         }
     }
 }

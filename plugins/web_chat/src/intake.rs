@@ -38,7 +38,7 @@ impl Intake {
     }
 
     /// A row of the inbox, which says by itself where it belongs.
-    pub(crate) fn from_inbox(&self, raw: &RawValue) -> Incoming {
+    pub(crate) fn inbox_row(&self, raw: &RawValue) -> Incoming {
         let read = serde_json::from_str::<Row>(raw.get()).map_err(|error| error.to_string());
         let message = read.and_then(|row| {
             let session = row.session_id.clone().ok_or("session_id: missing")?;
@@ -145,7 +145,7 @@ mod tests {
 
     fn read(row: Value, html_entities: HtmlEntities) -> Incoming {
         let raw = RawValue::from_string(row.to_string()).unwrap();
-        intake(&FakeHost::new("web_chat"), html_entities).from_inbox(&raw)
+        intake(&FakeHost::new("web_chat"), html_entities).inbox_row(&raw)
     }
 
     fn message(row: Value) -> IncomingMessage {
@@ -226,7 +226,7 @@ mod tests {
         let intake = intake(&fake, HtmlEntities::Decode);
         (0..20).for_each(|_| fake.fail_next("disk full"));
         let row = RawValue::from_string(json!({"id": 1, "session_id": "s", "message": "m"}).to_string()).unwrap();
-        let stored = intake.store(vec![intake.from_inbox(&row)], vec![("k".into(), json!(1))]).await;
+        let stored = intake.store(vec![intake.inbox_row(&row)], vec![("k".into(), json!(1))]).await;
         assert_eq!(stored, Some(Stored { new: 1, ..Stored::default() }));
         assert_eq!((fake.ingested().len(), fake.value("k")), (1, Some(json!(1))));
         assert!(fake.health().unwrap().1.contains("disk full"));

@@ -45,7 +45,10 @@ impl Poller {
         while self.sleep(wait).await {
             wait = match self.round().await {
                 Ok(wait) => wait,
-                Err(failure) => self.rest_after(&failure),
+                Err(failure) => {
+                    self.health.trouble(Part::Bridge, &self.trouble(&failure));
+                    self.rest_after(&failure)
+                }
             };
         }
         self.catch_up.save().await;
@@ -101,7 +104,7 @@ impl Poller {
         let baseline = self.catch_up.after(asked_at).filter(|_| !more);
         if messages > 0 {
             self.traffic.note();
-            let items = data.messages.iter().map(|raw| self.intake.from_inbox(raw)).collect();
+            let items = data.messages.iter().map(|raw| self.intake.inbox_row(raw)).collect();
             let Some(stored) = self.intake.store(items, baseline.map(CatchUp::put).into_iter().collect()).await else {
                 // The end of the instance; the next start has to look for it.
                 self.catch_up.missed();
@@ -127,7 +130,6 @@ impl Poller {
     }
 
     fn rest_after(&mut self, failure: &Failure) -> Duration {
-        self.health.trouble(Part::Bridge, &self.trouble(failure));
         let wait = match failure.retry_after() {
             Some(wait) => backoff::asked_for(wait).max(self.config.poll_interval),
             None => backoff::backoff(self.config.retry_delay, self.failures),

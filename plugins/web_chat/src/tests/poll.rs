@@ -86,7 +86,7 @@ async fn key_refused_after_a_good_start_is_degraded_until_it_is_right_again() {
     let scene = Scene::plain().await;
     scene.bridge.wait_for_polls(1).await;
     scene.bridge.change_api_key("another");
-    scene.wait_for_health(true, "refuses `api_key`").await;
+    scene.wait_for_health(true, "`api_key` is refused").await;
     scene.bridge.say("s1", "hello");
     scene.bridge.change_api_key(API_KEY);
     scene.wait_for_health(false, "polling").await;
@@ -98,7 +98,7 @@ async fn key_refused_after_a_good_start_is_degraded_until_it_is_right_again() {
 async fn retry_after_is_honoured() {
     let scene = Scene::plain().await;
     scene.bridge.fault("inbox", Fault::Refuse(429, "Retry-After: 1\r\n"));
-    scene.wait_for_health(true, "rest").await;
+    scene.wait_for_health(true, "polling rests").await;
     let refused = scene.bridge.requests().last().unwrap().at;
     scene.bridge.wait_for_polls(1).await;
     assert!(scene.bridge.requests().last().unwrap().at - refused >= Duration::from_secs(1));

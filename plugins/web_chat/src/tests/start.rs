@@ -13,7 +13,7 @@ async fn start_with_good_key_asks_without_taking() {
     assert_eq!((probe.action.as_str(), probe.query["limit"].as_str()), ("inbox", "0"));
     assert_eq!(probe.headers["authorization"], format!("Bearer {API_KEY}"));
     assert!(probe.headers["user-agent"].starts_with("web_chat/"));
-    assert_eq!(scene.fake.health().unwrap().0, false);
+    assert!(!scene.fake.health().unwrap().0);
     scene.wait_for_texts(1).await;
 }
 
