@@ -52,7 +52,8 @@ pub fn admin_token(configured: &str, store: &Path) -> Result<String> {
         _ => {}
     }
     let token = random_hex::<32>("arc_");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(format!("{token}\n").as_bytes()).map_err(failed)?;
     Ok(token)
 }

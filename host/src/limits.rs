@@ -110,7 +110,10 @@ mod tests {
         let Err(Error::Limited(limited)) = limiter.charge_at(address, start + Duration::from_secs(10)) else {
             panic!("the third is refused")
         };
-        assert_eq!((limited.text.as_str(), limited.retry_after_seconds), ("Rate limited: max 2 messages per minute", 50));
+        assert_eq!(
+            (limited.text.as_str(), limited.retry_after_seconds),
+            ("Rate limited: max 2 messages per minute", 50)
+        );
         assert!(limiter.charge_at([10, 0, 0, 2].into(), start).is_ok(), "another address has its own");
         assert!(limiter.charge_at(address, start + Duration::from_secs(60)).is_ok());
     }

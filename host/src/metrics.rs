@@ -49,24 +49,27 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.0005, 2.0, 14));
-        Self { requests: Family::default(), seconds: Family::new_with_constructor(histogram), ingested: AtomicU64::new(0) }
+        Self {
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(histogram),
+            ingested: AtomicU64::new(0),
+        }
     }
 }
 
 impl Metrics {
     pub fn request(&self, method: &Method, route: &str, status: StatusCode, time: Duration) {
         // Methods are a client's free choice; only the known ones make a series.
-        let known = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD, Method::OPTIONS];
+        let known =
+            [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::HEAD, Method::OPTIONS];
         let method = if known.contains(method) { method.as_str() } else { "other" }.to_owned();
         self.requests.get_or_create(&Request { method, route: route.into(), status: status.as_u16() }).inc();
         self.seconds.get_or_create(&Route { route: route.into() }).observe(time.as_secs_f64());
     }
 
     pub async fn render(&self, app: &App) -> Result<String> {
-        let (counts, oldest, head) = app
-            .store
-            .read(|read| Ok((read.job_counts()?, read.oldest_job(State::Pending)?, read.head()?)))
-            .await?;
+        let (counts, oldest, head) =
+            app.store.read(|read| Ok((read.job_counts()?, read.oldest_job(State::Pending)?, read.head()?))).await?;
         let mut registry = Registry::with_prefix("arcuate");
         registry.register("http_requests", "Requests by route and status", self.requests.clone());
         registry.register("http_request_seconds", "Time to the head of the response", self.seconds.clone());

@@ -36,7 +36,8 @@ pub async fn run(
     let listening = Listening::bind(config.server.bind)?;
     let address = listening.address;
     if let Some(folder) = config.store.path.parent() {
-        let failed = |error| Error::Unavailable(format!("cannot make the store's folder {}: {error}", folder.display()));
+        let failed =
+            |error| Error::Unavailable(format!("cannot make the store's folder {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut lock = Lock::take(&config.store.path)?;
@@ -49,11 +50,7 @@ pub async fn run(
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
     store.write_patiently(|tx| tx.seed_general()).await?;
-    let retries = Retries {
-        base: config.queue.base,
-        cap: config.queue.cap,
-        max_attempts: config.queue.max_attempts,
-    };
+    let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
     let queue = Queue::new(store.clone(), retries).await?;
     let plugins_config = config.plugins.clone();
     let copies = config.store.path.with_file_name("plugins");

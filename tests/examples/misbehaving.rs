@@ -1,6 +1,8 @@
 //! A plugin that goes wrong in the way it is told to, by its settings or by a job, so that tests can see what the host does about it.
 
-use plugin_api::{Batch, Error, Host, Job, Outcome, Plugin, Request, Response, Result, Work, async_trait, export_plugin};
+use plugin_api::{
+    Batch, Error, Host, Job, Outcome, Plugin, Request, Response, Result, Work, async_trait, export_plugin,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +26,8 @@ enum Way {
     NewPanics,
     NewFails,
     NewBlocks,
+    /// Takes `delay_ms`.
+    NewIsSlow,
     StartFails,
     StartPanics,
     StartNeverEnds,
@@ -45,6 +49,8 @@ enum Way {
     Pauses,
     /// Nothing goes wrong: asks the host to keep a value and to give it back.
     Asks,
+    /// Nothing goes wrong: answers how many instances of this name are there.
+    Counts,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -66,14 +72,17 @@ struct Misbehaving {
     run: u32,
 }
 
-/// Runs by instance: what this library remembers from one restart to the next.
-static RUNS: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+/// What this library remembers of an instance from one restart to the next.
+#[derive(Default)]
+struct Memory {
+    runs: u32,
+    living: u32,
+}
 
-fn count_run(instance: &str) -> u32 {
-    let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = runs.entry(instance.into()).or_default();
-    *run += 1;
-    *run
+static MEMORY: Mutex<BTreeMap<String, Memory>> = Mutex::new(BTreeMap::new());
+
+fn remember<T>(instance: &str, with: impl FnOnce(&mut Memory) -> T) -> T {
+    with(MEMORY.lock().unwrap_or_else(PoisonError::into_inner).entry(instance.into()).or_default())
 }
 
 fn block() -> ! {
@@ -92,6 +101,12 @@ struct Watched(Host);
 impl Drop for Watched {
     fn drop(&mut self) {
         self.0.healthy("a job was dropped");
+    }
+}
+
+impl Drop for Misbehaving {
+    fn drop(&mut self) {
+        remember(self.host.instance(), |memory| memory.living -= 1);
     }
 }
 
@@ -118,6 +133,7 @@ impl Misbehaving {
             Way::Healthy => self.host.healthy("the other side is back"),
             Way::Pauses => self.host.pause(Duration::from_secs(7), "the other side asked for rest"),
             Way::Asks => return self.ask().await,
+            Way::Counts => return Outcome::reply(remember(self.host.instance(), |memory| memory.living).to_string()),
             _ => {}
         }
         Outcome::reply(format!("run {}", self.run))
@@ -155,8 +171,15 @@ impl Plugin for Misbehaving {
     type Settings = Settings;
 
     fn new(settings: Settings, host: Host) -> Result<Self> {
-        let run = count_run(host.instance());
+        let run = remember(host.instance(), |memory| {
+            memory.runs += 1;
+            memory.living += 1;
+            memory.runs
+        });
         let this = Self { settings, host, run };
+        if this.is(Way::NewIsSlow) {
+            std::thread::sleep(Duration::from_millis(this.settings.delay_ms));
+        }
         if this.is(Way::NewPanics) {
             panic!("the constructor fell over");
         }

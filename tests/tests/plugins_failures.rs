@@ -82,8 +82,23 @@ async fn constructor_that_never_returns_fails_and_leaves_a_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn constructor_that_returns_late_makes_an_instance_that_is_ended() {
+    let open = Workshop::new().odd("new_is_slow", "times = 1\ndelay_ms = 3000").start_seconds(2.0).start().await;
+    until_is(|| open.status("odd"), |status| status.restarts == 1 && status.state == State::Running).await;
+    until_is(|| open.status("odd"), |status| status.threads_left == 0).await;
+    let one = Ok(Outcome::reply("1"));
+    while open.job("odd", "counts").await != one {
+        tokio::task::yield_now().await;
+    }
+    open.assert_goes_on().await;
+    open.stop().await;
+    assert_eq!(open.status("odd").state, State::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn start_that_fails_or_panics_fails_with_its_text() {
-    for (way, reason) in [("start_fails", "the other side refused the key"), ("start_panics", "its start panicked at ")] {
+    for (way, reason) in [("start_fails", "the other side refused the key"), ("start_panics", "its start panicked at ")]
+    {
         let open = Workshop::new().odd(way, "").start().await;
         assert_fails(&open, reason).await;
         assert!(open.recorder.heard("odd").is_empty(), "it never ran");
@@ -129,7 +144,9 @@ async fn jobs_that_panic_in_a_row_restart_the_instance() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn supervised_task_that_ends_badly_restarts_the_instance() {
-    for (way, reason) in [("task_panics", "task `poll` panicked at "), ("task_fails", "task `poll` ended: the poller gave up")] {
+    for (way, reason) in
+        [("task_panics", "task `poll` panicked at "), ("task_fails", "task `poll` ended: the poller gave up")]
+    {
         let open = Workshop::new().odd("well", "").start().await;
         assert!(open.job("odd", way).await.is_ok());
         open.until_runs("odd", 2).await;

@@ -15,7 +15,8 @@ fn library() -> Vec<u8> {
 fn patched(old: &[u8], new: &[u8]) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
     let mut bytes = library();
-    let places: Vec<_> = bytes.windows(old.len()).enumerate().filter(|(_, found)| *found == old).map(|(at, _)| at).collect();
+    let places: Vec<_> =
+        bytes.windows(old.len()).enumerate().filter(|(_, found)| *found == old).map(|(at, _)| at).collect();
     assert!(!places.is_empty(), "{old:?} is not in the library");
     for at in places {
         bytes[at..at + new.len()].copy_from_slice(new);

@@ -26,7 +26,8 @@ async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<Strin
     let mut value = serde_json::to_value(&status).map_err(|error| Error::Internal(error.to_string()))?;
     add_manifest(&mut value, app.manager.manifest(&name));
     let counts = app.store.read(|read| read.job_counts()).await?;
-    let own = counts.into_iter().filter(|(instance, ..)| *instance == name).map(|(_, state, count)| (state, count.into()));
+    let own =
+        counts.into_iter().filter(|(instance, ..)| *instance == name).map(|(_, state, count)| (state, count.into()));
     value["queue"] = Value::Object(own.collect());
     Ok(Json(value))
 }
@@ -34,7 +35,8 @@ async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<Strin
 /// Instances that are not as they should be, for `/ready`.
 pub fn troubled(app: &App) -> Value {
     let troubled = app.manager.states().into_iter().filter(|status| {
-        let well = matches!(status.state, PluginState::Running) || (!status.enabled && status.state == PluginState::Checked);
+        let well =
+            matches!(status.state, PluginState::Running) || (!status.enabled && status.state == PluginState::Checked);
         !well
     });
     let shown = troubled.map(|status| {

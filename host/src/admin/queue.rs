@@ -51,15 +51,27 @@ async fn show_job(_: Operator, AppState(app): AppState<App>, Path(id): Path<Stri
     Ok(Json(show(&app.store, &id).await?))
 }
 
-async fn retry_jobs(_: Operator, AppState(app): AppState<App>, Body(selection): Body<Selection>) -> Result<Json<Value>> {
+async fn retry_jobs(
+    _: Operator,
+    AppState(app): AppState<App>,
+    Body(selection): Body<Selection>,
+) -> Result<Json<Value>> {
     Ok(Json(retry(&app.store, &selection).await?))
 }
 
-async fn flush_jobs(_: Operator, AppState(app): AppState<App>, Body(selection): Body<Selection>) -> Result<Json<Value>> {
+async fn flush_jobs(
+    _: Operator,
+    AppState(app): AppState<App>,
+    Body(selection): Body<Selection>,
+) -> Result<Json<Value>> {
     Ok(Json(flush(&app.store, &selection).await?))
 }
 
-async fn delete_jobs(_: Operator, AppState(app): AppState<App>, Body(selection): Body<Selection>) -> Result<Json<Value>> {
+async fn delete_jobs(
+    _: Operator,
+    AppState(app): AppState<App>,
+    Body(selection): Body<Selection>,
+) -> Result<Json<Value>> {
     Ok(Json(delete(&app.store, &selection).await?))
 }
 
@@ -105,7 +117,9 @@ pub async fn retry(store: &Store, selection: &Selection) -> Result<Value> {
     }
     let state = match state(selection.state.as_deref())? {
         Some(state @ (State::Failed | State::Flushed)) => state,
-        Some(_) => return Err(Error::Invalid("state must be failed or flushed: those are what can be run again".into())),
+        Some(_) => {
+            return Err(Error::Invalid("state must be failed or flushed: those are what can be run again".into()));
+        }
         None => return Err(Error::Invalid("name the jobs by their ids, or all failed ones by state".into())),
     };
     let filter = JobFilter { state: Some(state), instance: selection.plugin.clone(), kind: selection.kind.clone() };
@@ -150,7 +164,11 @@ pub async fn delete(store: &Store, selection: &Selection) -> Result<Value> {
     each(store, &selection.ids, |tx, id| tx.delete_job(id)).await
 }
 
-async fn each(store: &Store, ids: &[String], deed: impl Fn(&mut crate::store::Tx<'_>, JobId) -> Result<()> + Send + 'static) -> Result<Value> {
+async fn each(
+    store: &Store,
+    ids: &[String],
+    deed: impl Fn(&mut crate::store::Tx<'_>, JobId) -> Result<()> + Send + 'static,
+) -> Result<Value> {
     if ids.len() > IDS {
         return Err(Error::Invalid(format!("at most {IDS} ids at once")));
     }
@@ -163,7 +181,8 @@ async fn each(store: &Store, ids: &[String], deed: impl Fn(&mut crate::store::Tx
 /// What waits and what failed, for `/ready`.
 pub async fn waiting(store: &Store) -> Result<Value> {
     let (counts, oldest) = store.read(|read| Ok((read.job_counts()?, read.oldest_job(State::Pending)?))).await?;
-    let sum = |state: State| counts.iter().filter(|(_, name, _)| name == state.name()).map(|(.., count)| count).sum::<i64>();
+    let sum =
+        |state: State| counts.iter().filter(|(_, name, _)| name == state.name()).map(|(.., count)| count).sum::<i64>();
     let unclaimed: serde_json::Map<String, Value> = counts
         .iter()
         .filter(|(instance, state, count)| *count > 0 && state == State::Pending.name() && instance != "inbox")

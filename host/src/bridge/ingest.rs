@@ -92,9 +92,14 @@ fn raw_key(raw: &str) -> String {
 
 /// The message within its bounds, or what is wrong with it.
 fn arrival(instance: &str, platform: &str, message: &IncomingMessage) -> Result<Arrival, String> {
-    let IncomingMessage { external_id, conversation, platform_user_id, username, display_name, content, metadata, .. } =
-        message;
-    let ids = [("external_id", external_id, 512), ("conversation", conversation, 255), ("platform_user_id", platform_user_id, 255)];
+    let IncomingMessage {
+        external_id, conversation, platform_user_id, username, display_name, content, metadata, ..
+    } = message;
+    let ids = [
+        ("external_id", external_id, 512),
+        ("conversation", conversation, 255),
+        ("platform_user_id", platform_user_id, 255),
+    ];
     for (name, text, most) in ids {
         if text.is_empty() || text.len() > most || text.contains('\0') {
             return Err(format!("{name} must have 1 to {most} bytes, without NUL"));

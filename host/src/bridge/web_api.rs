@@ -2,9 +2,9 @@
 //! sessions. The protocol is that of the PHP web chat bridge, so that its browser clients work here unchanged and another Arcuate can poll
 //! this one.
 
+use super::turn_for;
 use super::web_api_auth::{check_key, failure, success};
 use super::web_api_fields::{Fields, escape, session_id, time_parameter};
-use super::turn_for;
 use crate::auth::random_hex;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -99,7 +99,9 @@ impl Call {
                 let known = tx.read().session(&session)?.map(|session| session.uid);
                 let uid = given.clone().or(known).unwrap_or_else(|| new_uid.clone());
                 let arrival = arrival(&session, &uid, &message, &address);
-                let arrived = tx.arrive(&arrival, &turn)?.ok_or_else(|| Error::Internal("a new message was a duplicate".into()))?;
+                let arrived = tx
+                    .arrive(&arrival, &turn)?
+                    .ok_or_else(|| Error::Internal("a new message was a duplicate".into()))?;
                 Ok((arrived, uid))
             })
             .await?;

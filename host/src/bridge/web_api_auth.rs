@@ -22,7 +22,8 @@ pub(super) fn failure(error: &Error) -> Response {
     };
     let status = error.status();
     let timestamp = clock::format(clock::now());
-    let body = json!({ "success": false, "error": error.public_text(), "code": status.as_u16(), "timestamp": timestamp });
+    let body =
+        json!({ "success": false, "error": error.public_text(), "code": status.as_u16(), "timestamp": timestamp });
     let mut response = (status, Json(body)).into_response();
     error.add_headers(&mut response);
     response
@@ -31,7 +32,9 @@ pub(super) fn failure(error: &Error) -> Response {
 /// 401 in each case; an operator who has not set the key is told which one.
 pub(super) fn check_key(headers: &HeaderMap, key: &Secret, setting: &str) -> Result<()> {
     if key.is_empty() {
-        return Err(Error::Unauthorized(format!("This action needs a key, and none is configured: set [bridge] {setting} in config.toml")));
+        return Err(Error::Unauthorized(format!(
+            "This action needs a key, and none is configured: set [bridge] {setting} in config.toml"
+        )));
     }
     match bearer(headers) {
         Some(given) if same_key(given, key.expose()) => Ok(()),

@@ -35,7 +35,9 @@ impl Fields {
         let text = self.string(name)?;
         let length = text.chars().take(CONTENT_CHARACTERS + 1).count();
         if text.trim().is_empty() || length > CONTENT_CHARACTERS || text.contains('\0') {
-            return Err(Error::Invalid(format!("{name}: must have 1 to {CONTENT_CHARACTERS} characters, not only blanks, without NUL")));
+            return Err(Error::Invalid(format!(
+                "{name}: must have 1 to {CONTENT_CHARACTERS} characters, not only blanks, without NUL"
+            )));
         }
         Ok(text.into())
     }
@@ -122,7 +124,9 @@ mod tests {
     #[test]
     fn times_in_all_their_forms() {
         let expected = Some(1_700_000_000_000_000);
-        for text in ["1700000000", "1700000000.0", "2023-11-14 22:13:20", "2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00"] {
+        for text in
+            ["1700000000", "1700000000.0", "2023-11-14 22:13:20", "2023-11-14T22:13:20Z", "2023-11-14T23:13:20+01:00"]
+        {
             assert_eq!(time(text), expected, "{text}");
         }
         for text in ["", "soon", "NaN", "inf", "1e300"] {
@@ -132,7 +136,9 @@ mod tests {
 
     #[test]
     fn field_mistakes_name_the_field() {
-        let fields = Fields::parse(br#"{"session_id":"a b","message":"  ","response":3,"ids":[1,"2","x"],"timestamp":"soon"}"#).unwrap();
+        let fields =
+            Fields::parse(br#"{"session_id":"a b","message":"  ","response":3,"ids":[1,"2","x"],"timestamp":"soon"}"#)
+                .unwrap();
         let named = |result: Result<()>, name: &str| {
             let error = result.expect_err(name).to_string();
             assert!(error.starts_with(&format!("{name}: ")), "{error}");

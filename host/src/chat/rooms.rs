@@ -21,9 +21,7 @@ const PAGE: u32 = 1000;
 const PREVIEW: usize = 100;
 
 pub fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/rooms", get(list_rooms).post(create_room))
-        .route("/api/v1/rooms/{id}", get(show_room))
+    Router::new().route("/api/v1/rooms", get(list_rooms).post(create_room)).route("/api/v1/rooms/{id}", get(show_room))
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,7 +20,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
         if !json {
-            return Err(Error::UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json".into()));
+            return Err(Error::UnsupportedMediaType(
+                "The body must be JSON, sent with Content-Type: application/json".into(),
+            ));
         }
         read_json(&read_body(request, state).await?).map(Self)
     }
@@ -43,7 +45,8 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::Invalid("The body is not UTF-8".into()))?;
     // Syntax first, to the end: a field's mistake is told only of a text that is JSON.
-    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| Error::Invalid(format!("The body is not JSON: {error}")))?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map_err(|error| Error::Invalid(format!("The body is not JSON: {error}")))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -172,7 +175,10 @@ mod tests {
     fn numbers_are_clamped_and_other_things_refused() {
         let number = |query: &str| Params::parse(query).unwrap().number("n", 1..=500);
         assert_eq!(number("n=7").unwrap(), Some(7));
-        assert_eq!((number("n=0").unwrap(), number("n=-9").unwrap(), number("n=99999").unwrap()), (Some(1), Some(1), Some(500)));
+        assert_eq!(
+            (number("n=0").unwrap(), number("n=-9").unwrap(), number("n=99999").unwrap()),
+            (Some(1), Some(1), Some(500))
+        );
         assert_eq!(number("n=99999999999999999999999").unwrap(), Some(500));
         assert_eq!((number("n=").unwrap(), number("").unwrap()), (None, None));
         for wrong in ["n=x", "n=1.5", "n=--1", "n=1e3", "n=%20"] {

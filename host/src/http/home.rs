@@ -12,8 +12,14 @@ pub fn router() -> Router<App> {
 }
 
 async fn home(State(app): State<App>) -> Response {
-    let running = app.manager.states().iter().map(|status| format!("<li><code>{}</code>: {:?}</li>", status.name, status.state)).collect::<String>();
+    let running = app
+        .manager
+        .states()
+        .iter()
+        .map(|status| format!("<li><code>{}</code>: {:?}</li>", status.name, status.state))
+        .collect::<String>();
     let page = include_str!("home.html").replace("{version}", env!("CARGO_PKG_VERSION")).replace("{plugins}", &running);
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], page).into_response()
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], page)
+        .into_response()
 }

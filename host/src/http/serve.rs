@@ -32,8 +32,12 @@ impl Listening {
     pub fn bind(address: SocketAddr) -> Result<Self> {
         let failed = |error: std::io::Error| {
             let hint = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "; another program listens there: stop it, or set [server] bind to a free port",
-                std::io::ErrorKind::PermissionDenied => "; ports below 1024 need rights: set [server] bind to a higher one",
+                std::io::ErrorKind::AddrInUse => {
+                    "; another program listens there: stop it, or set [server] bind to a free port"
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    "; ports below 1024 need rights: set [server] bind to a higher one"
+                }
                 _ => "; set [server] bind to an address of this machine",
             };
             Error::Unavailable(format!("cannot listen on {address}: {error}{hint}"))
@@ -46,7 +50,12 @@ impl Listening {
 }
 
 /// Serves until `stopping`, then lets open requests end within `grace`.
-pub async fn serve(listening: Listening, router: Router, mut stopping: watch::Receiver<bool>, grace: Duration) -> Result<()> {
+pub async fn serve(
+    listening: Listening,
+    router: Router,
+    mut stopping: watch::Receiver<bool>,
+    grace: Duration,
+) -> Result<()> {
     let listener = TcpListener::from_std(listening.listener)
         .map_err(|error| Error::Unavailable(format!("cannot serve on {}: {error}", listening.address)))?;
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS)));
@@ -79,7 +88,11 @@ pub async fn serve(listening: Listening, router: Router, mut stopping: watch::Re
     Ok(())
 }
 
-fn connection(socket: TcpStream, peer: SocketAddr, router: Router) -> impl GracefulConnection<Error = hyper::Error> + Send {
+fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = hyper::Error> + Send {
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);

@@ -23,13 +23,6 @@ pub(super) struct Copies {
     used: Mutex<HashSet<OsString>>,
 }
 
-/// Why there is no copy: an obstacle on the way may pass, a wrong library stays wrong.
-#[derive(Debug)]
-pub(super) enum CopyError {
-    Obstacle(String),
-    Unfit(String),
-}
-
 impl Copies {
     pub(super) fn new(data_dir: &Path) -> Self {
         Self { folder: data_dir.join(FOLDER), used: Mutex::default() }
@@ -39,12 +32,11 @@ impl Copies {
         &self.folder
     }
 
-    /// The copy of what `source` holds now; what was checked is the copy itself.
-    pub(super) fn keep(&self, source: &Path, library: &str) -> Result<PathBuf, CopyError> {
-        let obstacle = |error: io::Error| {
-            let (source, folder) = (source.display(), self.folder.display());
-            CopyError::Obstacle(format!("{source} cannot be copied to {folder}: {error}"))
-        };
+    /// The copy of what `source` holds now; what was checked is the copy itself. An error may pass: a full disk, or a build that has
+    /// not finished writing the library.
+    pub(super) fn keep(&self, source: &Path, library: &str) -> Result<PathBuf, String> {
+        let obstacle =
+            |error: io::Error| format!("{} cannot be copied to {}: {error}", source.display(), self.folder.display());
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(obstacle)?;
         let wanted = hash(source, io::sink()).map_err(obstacle)?;
         let kept = self.claim(name(library, &wanted));
@@ -54,7 +46,7 @@ impl Copies {
         self.copy(source, library).map_err(obstacle)?
     }
 
-    fn copy(&self, source: &Path, library: &str) -> io::Result<Result<PathBuf, CopyError>> {
+    fn copy(&self, source: &Path, library: &str) -> io::Result<Result<PathBuf, String>> {
         let unfinished = self.claim(format!("lib{library}{UNFINISHED}"));
         // A rest of an earlier attempt may be there, without the permission to write.
         let _ = fs::remove_file(&unfinished);
@@ -94,8 +86,8 @@ impl Copies {
     }
 }
 
-fn unfit(source: &Path, reason: &str) -> CopyError {
-    CopyError::Unfit(format!("{} {reason}", source.display()))
+fn unfit(source: &Path, reason: &str) -> String {
+    format!("the copy of {} {reason}", source.display())
 }
 
 fn name(library: &str, hash: &str) -> String {
@@ -140,8 +132,8 @@ mod tests {
         let source = folder.path().join("libx.so");
         fs::write(&source, "text").unwrap();
         let copies = Copies::new(folder.path());
-        let Err(CopyError::Unfit(reason)) = copies.keep(&source, "x") else { panic!("a text was kept") };
-        assert_eq!(reason, format!("{} is a text file, not a shared library", source.display()));
+        let reason = copies.keep(&source, "x").unwrap_err();
+        assert_eq!(reason, format!("the copy of {} is a text file, not a shared library", source.display()));
         assert_eq!(fs::read_dir(copies.folder()).unwrap().count(), 0);
     }
 

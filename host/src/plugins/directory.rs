@@ -74,7 +74,9 @@ fn warning(path: &Path) -> Option<String> {
     let path = path.display();
     if found.mode() & OTHERS_WRITE != 0 {
         let right = format!("`chmod o-w {path}` would be right");
-        return Some(format!("every user of this machine can write to {path}, and so run code in this process; {right}"));
+        return Some(format!(
+            "every user of this machine can write to {path}, and so run code in this process; {right}"
+        ));
     }
     let owners = [0, rustix::process::geteuid().as_raw()];
     let stranger = !owners.contains(&found.uid());

@@ -56,7 +56,12 @@ fn identify(beginning: &[u8], length: u64) -> Result<(), String> {
         return Err("is empty".into());
     }
     if !beginning.starts_with(&elf::ELFMAG) {
-        return Err(if is_text(beginning) { "is a text file, not a shared library" } else { "is not a shared library" }.into());
+        return Err(if is_text(beginning) {
+            "is a text file, not a shared library"
+        } else {
+            "is not a shared library"
+        }
+        .into());
     }
     let (class, data) = (beginning.get(CLASS).copied(), beginning.get(DATA).copied());
     if class == Some(1) || data == Some(2) {

@@ -19,7 +19,11 @@ pub fn router() -> Router<App> {
     Router::new().route("/plugins/{instance}", any(forward)).route("/plugins/{instance}/{*path}", any(forward))
 }
 
-async fn forward(State(app): State<App>, Path(segments): Path<Vec<(String, String)>>, request: Request) -> Result<Response> {
+async fn forward(
+    State(app): State<App>,
+    Path(segments): Path<Vec<(String, String)>>,
+    request: Request,
+) -> Result<Response> {
     let instance = segments.into_iter().next().map(|(_, instance)| instance).unwrap_or_default();
     if app.manager.state(&instance).is_none() {
         return Err(Error::NotFound("No plugin instance has this name".into()));
@@ -36,10 +40,13 @@ async fn forward(State(app): State<App>, Path(segments): Path<Vec<(String, Strin
         body: Vec::new(),
     };
     let body = read_body(request, &app).await?.to_vec();
-    let answer = app.manager.http(&instance, PluginRequest { body, ..forwarded }, DEADLINE).await.map_err(|error| match error {
-        HandleError::NotRunning => Error::Unavailable(format!("The plugin {instance} does not run now")),
-        other => Error::Internal(format!("plugin {instance}, request: {other:?}")),
-    })?;
+    let answer =
+        app.manager.http(&instance, PluginRequest { body, ..forwarded }, DEADLINE).await.map_err(
+            |error| match error {
+                HandleError::NotRunning => Error::Unavailable(format!("The plugin {instance} does not run now")),
+                other => Error::Internal(format!("plugin {instance}, request: {other:?}")),
+            },
+        )?;
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {

@@ -39,10 +39,12 @@ fn open(path: &Path) -> Result<(File, u64), String> {
     if !kind.is_file() {
         return Err("is not a file".into());
     }
-    if kind.len() > LARGEST_FILE {
-        return Err(format!("has {} MiB, at most {} are read", kind.len() >> 20, LARGEST_FILE >> 20));
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > LARGEST_FILE {
+        return Err(format!("has {} MiB, at most {} are read", length >> 20, LARGEST_FILE >> 20));
     }
-    Ok((File::open(path).map_err(unreadable)?, kind.len()))
+    Ok((file, length))
 }
 
 fn read_manifest(parts: &Parts, library: &str) -> Result<Manifest, String> {
@@ -56,7 +58,9 @@ fn read_manifest(parts: &Parts, library: &str) -> Result<Manifest, String> {
     }
     if !parts.has_entry {
         let symbol = raw::ENTRY_SYMBOL;
-        return Err(format!("has a manifest, but does not export `{symbol}`; build it as a cdylib with `export_plugin!`"));
+        return Err(format!(
+            "has a manifest, but does not export `{symbol}`; build it as a cdylib with `export_plugin!`"
+        ));
     }
     manifest.version = clean(&manifest.version, LONGEST_VERSION);
     manifest.description = clean(&manifest.description, LONGEST_DESCRIPTION);

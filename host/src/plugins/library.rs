@@ -1,7 +1,7 @@
 //! A library that instances of the config name: found and read at discovery, copied and loaded when the first of them starts, and from
 //! then on the same image for all of them and all their restarts.
 
-use super::copies::{Copies, CopyError};
+use super::copies::Copies;
 use super::directory;
 use super::loader::{Image, OpenError};
 use plugin_api::Manifest;
@@ -49,10 +49,7 @@ impl Library {
         if let Some(image) = *image {
             return Ok(image);
         }
-        let kept = copies.keep(&self.path(), &self.name).map_err(|error| match error {
-            CopyError::Obstacle(text) => Refusal::Failed(text),
-            CopyError::Unfit(text) => Refusal::Rejected(text),
-        })?;
+        let kept = copies.keep(&self.path(), &self.name).map_err(Refusal::Failed)?;
         let opened = Image::open(&kept).map_err(|error| match error {
             OpenError::Refused(text) => Refusal::Failed(format!("{} {text}", self.path().display())),
             OpenError::Unfit(text) => Refusal::Rejected(format!("{} {text}", self.path().display())),

@@ -1,6 +1,7 @@
 //! One created instance: its calls with their deadlines, and what too many bad ends of them say about it.
 
-use super::loader::{Call, Ended, Raw};
+use super::context::Ended;
+use super::loader::{Call, Raw};
 use super::text::spoken;
 use super::voice::{Failure, fail};
 use plugin_api::raw::Buffer;
@@ -120,7 +121,10 @@ impl Life {
             let stuck = raw.overdue(patience);
             if stuck >= MOST_STUCK {
                 let since = spoken(patience);
-                fail(&failure, format!("{stuck} calls block its threads: they did not end within {since} of being cancelled"));
+                fail(
+                    &failure,
+                    format!("{stuck} calls block its threads: they did not end within {since} of being cancelled"),
+                );
             }
         });
     }

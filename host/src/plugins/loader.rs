@@ -4,32 +4,23 @@
 #![allow(unsafe_code)]
 
 use super::calls::Answer;
-use super::logs::Relay;
+use super::context::{Context, Ears, Ended};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::Limits;
 use plugin_api::raw::{self, Buffer, Done, HostTable, PluginTable, Slice};
 use plugin_api::types::CreateRequest;
-use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Not named by `libloading`; the same number on every Linux.
 const RTLD_NODELETE: c_int = 0x1000;
-
-/// What a plugin tells its host, on any thread, until its instance is destroyed. None of it may block.
-pub(super) trait Ears: Send + Sync + 'static {
-    fn call(&self, op: u32, arguments: Vec<u8>, answer: Answer);
-    fn failed(&self, text: String);
-    fn pause(&self, wait: Duration, why: String);
-    fn health(&self, degraded: bool, text: String);
-}
 
 /// A library in this process. It stays for good: its code may be on the stack of a thread that nobody can end.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +70,8 @@ impl Image {
         let context = Context::leak(&request.instance, ears);
         let (mut instance, mut result) = (std::ptr::null_mut(), Buffer::empty());
         // SAFETY: host table and context are leaked; request and the two places outlive the call.
-        let status = unsafe { (self.0.create)(context.table(), Slice::new(&request_json), &mut instance, &mut result) };
+        let status =
+            unsafe { (self.0.create)(host_table(context), Slice::new(&request_json), &mut instance, &mut result) };
         let failed = match status {
             raw::OK if instance.is_null() => "its constructor gave no instance".into(),
             raw::OK => {
@@ -97,75 +89,18 @@ impl Image {
     }
 }
 
-/// How a call into a plugin ended.
-#[derive(Debug)]
-pub(super) enum Ended {
-    Done(Buffer),
-    Error(String),
-    Panic(String),
-    Cancelled,
-}
-
-impl Ended {
-    fn new(status: u32, result: Buffer) -> Self {
-        match status {
-            raw::OK => Self::Done(result),
-            raw::ERROR => Self::Error(result.text()),
-            raw::PANIC => Self::Panic(result.text()),
-            raw::CANCELLED => Self::Cancelled,
-            status => Self::Error(format!("status {status}: {}", result.text())),
-        }
-    }
-}
-
-/// The host's side of one instance: what its table's `ctx` points to. Leaked, because a thread that outlives the instance may still call.
-struct Context {
-    relay: Relay,
-    /// None once the instance is destroyed.
-    ears: RwLock<Option<Arc<dyn Ears>>>,
-    calls: Mutex<HashMap<u64, Waiter>>,
-}
-
-enum Waiter {
-    Waits(oneshot::Sender<Ended>),
-    /// Nobody waits any more, but the plugin has not ended it yet either.
-    CancelledAt(Instant),
-}
-
-impl Context {
-    fn leak(instance: &str, ears: Arc<dyn Ears>) -> &'static Self {
-        let context =
-            Self { relay: Relay::new(instance), ears: RwLock::new(Some(ears)), calls: Mutex::default() };
-        Box::leak(Box::new(context))
-    }
-
-    /// The host's table with this context, leaked as well.
-    fn table(&'static self) -> &'static HostTable {
-        Box::leak(Box::new(HostTable {
-            size: size_of::<HostTable>(),
-            ctx: std::ptr::from_ref(self).cast_mut().cast(),
-            log: host_log,
-            call: host_call,
-            complete: host_complete,
-            failed: host_failed,
-            pause: host_pause,
-            health: host_health,
-        }))
-    }
-
-    fn ears(&self) -> Option<Arc<dyn Ears>> {
-        self.ears.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn calls(&self) -> MutexGuard<'_, HashMap<u64, Waiter>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn close(&self) {
-        *self.ears.write().unwrap_or_else(PoisonError::into_inner) = None;
-        // Whoever waits learns it from the dropped sender.
-        drop(std::mem::take(&mut *self.calls()));
-    }
+/// The table for a plugin, leaked like the context that its functions find.
+fn host_table(context: &'static Context) -> &'static HostTable {
+    Box::leak(Box::new(HostTable {
+        size: size_of::<HostTable>(),
+        ctx: std::ptr::from_ref(context).cast_mut().cast(),
+        log: host_log,
+        call: host_call,
+        complete: host_complete,
+        failed: host_failed,
+        pause: host_pause,
+        health: host_health,
+    }))
 }
 
 /// One instance of a plugin. Clones are the same instance.
@@ -223,17 +158,16 @@ impl Raw {
         let (sender, ended) = oneshot::channel();
         let instance = self.0.instance.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(Pointer(pointer)) = *instance {
-            self.0.context.calls().insert(id, Waiter::Waits(sender));
+            self.0.context.begin(id, sender);
             enter(self.0.table, pointer, id);
         }
         drop(instance);
         Call { instance: self.clone(), id, ended }
     }
 
-    /// Calls that nobody waits for any more, but that have not ended since they were cancelled this long ago.
+    /// Calls that have not ended although they were given up this long ago.
     pub(super) fn overdue(&self, since: Duration) -> usize {
-        let is_overdue = |waiter: &&Waiter| matches!(waiter, Waiter::CancelledAt(at) if at.elapsed() >= since);
-        self.0.context.calls().values().filter(is_overdue).count()
+        self.0.context.overdue(since)
     }
 
     /// Ends the instance; answers how many of its threads could not be ended in time. Blocks that long. Calls still waiting are
@@ -256,11 +190,9 @@ impl Inner {
     }
 
     fn cancel(&self, id: u64) {
-        let waited = match self.context.calls().get_mut(&id) {
-            Some(waiter @ Waiter::Waits(_)) => std::mem::replace(waiter, Waiter::CancelledAt(Instant::now())),
-            _ => return,
-        };
-        drop(waited);
+        if !self.context.give_up(id) {
+            return;
+        }
         if let Some(Pointer(pointer)) = *self.instance.read().unwrap_or_else(PoisonError::into_inner) {
             // SAFETY: the lock keeps the instance alive.
             unsafe { (self.table.cancel)(pointer, id) }
@@ -324,7 +256,7 @@ unsafe extern "C" fn host_log(ctx: *mut c_void, level: u32, record: Slice) {
     guarded("log", || {
         // SAFETY: the plugin passes the table's ctx; the record is lent until this function returns.
         let (context, record) = unsafe { (context(ctx), record.bytes()) };
-        context.relay.line(level, record);
+        context.relay().line(level, record);
     });
 }
 
@@ -342,11 +274,7 @@ unsafe extern "C" fn host_call(ctx: *mut c_void, op: u32, arguments: Buffer, don
 unsafe extern "C" fn host_complete(ctx: *mut c_void, call_id: u64, status: u32, result: Buffer) {
     guarded("complete", || {
         // SAFETY: the plugin passes the table's ctx.
-        let waiter = unsafe { context(ctx) }.calls().remove(&call_id);
-        if let Some(Waiter::Waits(sender)) = waiter {
-            // The one who waited may have gone this very moment.
-            let _ = sender.send(Ended::new(status, result));
-        }
+        unsafe { context(ctx) }.complete(call_id, status, result);
     });
 }
 

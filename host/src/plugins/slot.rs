@@ -3,6 +3,7 @@
 
 use super::library::Library;
 use super::life::Life;
+use super::logs::Pace;
 use super::restarts::Wait;
 use super::status::{InstanceStatus, State, Word};
 use super::text::{clean, spoken, threads};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 const LONGEST_REASON: usize = 2 * 1024;
+/// Changes of health that are told; the status shows all.
+const NEWS_PER_SECOND: u32 = 5;
 
 pub(super) struct Slot {
     pub name: String,
@@ -44,6 +47,7 @@ struct Record {
     pause: Option<(Instant, String)>,
     /// Whether those who hand out jobs know it.
     is_announced: bool,
+    news: Pace,
 }
 
 impl Slot {
@@ -61,6 +65,7 @@ impl Slot {
             ill: None,
             pause: None,
             is_announced: false,
+            news: Pace::new(NEWS_PER_SECOND),
         };
         Self {
             name: name.into(),
@@ -122,6 +127,7 @@ impl Slot {
     /// A new try: nothing that an earlier run said of itself counts any more.
     pub(super) fn begin(&self) {
         let mut record = self.record();
+        record.enter(State::Checked, None);
         record.tries += 1;
         (record.limits, record.ill, record.pause) = (None, None, None);
         record.next_restart = None;
@@ -137,11 +143,14 @@ impl Slot {
         self.life.store(Some(life));
         let mut record = self.record();
         let ill = record.ill.clone();
-        let state = if ill.is_some() { State::Degraded } else { State::Running };
-        record.enter(state, ill);
+        record.enter(state_of(&ill), ill.clone());
         drop(record);
+        let (name, library) = (&self.name, self.library.name());
         let version = self.library.manifest().map(|manifest| manifest.version.as_str()).unwrap_or_default();
-        tracing::info!(plugin.name = %self.name, "plugin {}: {state} ({} {version})", self.name, self.library.name());
+        match ill {
+            Some(text) => tracing::warn!(plugin.name = %name, "plugin {name}: Degraded ({library} {version}): {text}"),
+            None => tracing::info!(plugin.name = %name, "plugin {name}: Running ({library} {version})"),
+        }
         self.settled.send_replace(true);
     }
 
@@ -233,6 +242,12 @@ impl Slot {
         all
     }
 
+    /// One of them has ended after all.
+    pub(super) fn came_back(&self) {
+        let mut record = self.record();
+        record.threads_left = record.threads_left.saturating_sub(1);
+    }
+
     /// Which run of the instance this is: word from an earlier one does not count.
     pub(super) fn run(&self) -> u32 {
         self.record().tries
@@ -246,14 +261,21 @@ impl Slot {
             return;
         }
         let word = Some((clock::now(), text.clone()));
-        if is_ill { record.error = word } else { record.success = word }
+        if is_ill {
+            record.error = word
+        } else {
+            record.success = word
+        }
         let ill = is_ill.then_some(text);
         let is_news = record.ill != ill;
         record.ill.clone_from(&ill);
         if !matches!(record.state, State::Running | State::Degraded) || !is_news {
             return;
         }
-        record.enter(if is_ill { State::Degraded } else { State::Running }, ill.clone());
+        record.enter(state_of(&ill), ill.clone());
+        if !record.news.admits() {
+            return;
+        }
         drop(record);
         let name = &self.name;
         match ill {
@@ -279,6 +301,10 @@ impl Record {
         }
         (self.state, self.reason) = (state, reason);
     }
+}
+
+fn state_of(ill: &Option<String>) -> State {
+    if ill.is_some() { State::Degraded } else { State::Running }
 }
 
 fn tidy(text: &str) -> String {

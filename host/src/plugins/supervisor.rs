@@ -1,9 +1,9 @@
 //! Keeps one instance running: brings it up, watches it, puts it away when it failed or the host ends, and tries again.
 
+use super::context::Ears;
 use super::copies::Copies;
 use super::library::Refusal;
 use super::life::Life;
-use super::loader::Ears;
 use super::restarts::Restarts;
 use super::slot::Slot;
 use super::status::State;
@@ -14,7 +14,7 @@ use super::{HostApi, Observer};
 use plugin_api::types::CreateRequest;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tracing::level_filters::LevelFilter;
 
@@ -153,14 +153,24 @@ impl Supervisor {
         format!("plugin-{}", self.slot.name)
     }
 
-    fn no_result(&self, no: NoResult, what: &str) -> Refusal {
+    fn no_result<T: Send + 'static>(&self, no: NoResult<T>, what: &str) -> Refusal {
         match no {
             NoResult::Broken(text) => failed(text),
-            NoResult::Late => {
-                self.slot.left_behind(1);
+            NoResult::Late(late) => {
+                self.leave_behind(late);
                 failed(format!("{what} took longer than {} ([plugins] start_seconds)", spoken(self.times.start)))
             }
         }
+    }
+
+    /// Counts a thread that could not be ended, until it ends by itself. What it made is not wanted any more.
+    fn leave_behind<T: Send + 'static>(&self, late: oneshot::Receiver<T>) {
+        self.slot.left_behind(1);
+        let slot = self.slot.clone();
+        tokio::spawn(async move {
+            drop(late.await);
+            slot.came_back();
+        });
     }
 
     /// Lets it work until it fails, with the reason, or the host ends.
@@ -209,7 +219,7 @@ impl Supervisor {
                 0
             }
             Ok(left) => left,
-            Err(NoResult::Late) => 1,
+            Err(NoResult::Late(late)) => return self.leave_behind(late),
             Err(NoResult::Broken(_)) => 0,
         };
         self.slot.left_behind(left);

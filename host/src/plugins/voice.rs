@@ -1,7 +1,7 @@
 //! What one run of an instance tells the host. After the run has ended nobody listens to it any more.
 
 use super::calls::{Answer, Calls};
-use super::loader::Ears;
+use super::context::Ears;
 use super::slot::Slot;
 use super::text::clean;
 use super::{HostApi, Observer};

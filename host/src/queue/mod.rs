@@ -109,7 +109,11 @@ impl Queue {
 
     /// Shows a piece of an answer to the room. After the job's outcome nothing is shown any more: the whole answer is there.
     pub async fn stream(&self, instance: &str, job_id: &str, delta: &str) -> Result<()> {
-        let found = self.turns().get(job_id).filter(|turn| turn.instance == instance).map(|turn| (turn.room, turn.room_id.clone()));
+        let found = self
+            .turns()
+            .get(job_id)
+            .filter(|turn| turn.instance == instance)
+            .map(|turn| (turn.room, turn.room_id.clone()));
         let Some((room, room_id)) = found else { return Ok(()) };
         let room = match room {
             Some(room) => room,
@@ -149,7 +153,10 @@ impl Queue {
             let wait = match self.look(&instance).await {
                 Ok(wait) => wait,
                 Err(error) => {
-                    tracing::warn!(plugin.name = instance, "the queue could not be read, next try in a second: {error}");
+                    tracing::warn!(
+                        plugin.name = instance,
+                        "the queue could not be read, next try in a second: {error}"
+                    );
                     Duration::from_secs(1)
                 }
             };
@@ -169,7 +176,11 @@ impl Queue {
             let name = instance.to_owned();
             if lease.is_some_and(|end| end < now) {
                 let rescued = self.store.write_patiently(move |tx| tx.rescue(&name, Some(clock::now()))).await?;
-                tracing::warn!(plugin.name = instance, queue.rescued = rescued, "jobs outlived their lease and wait again");
+                tracing::warn!(
+                    plugin.name = instance,
+                    queue.rescued = rescued,
+                    "jobs outlived their lease and wait again"
+                );
                 continue;
             }
             let (free, paused) = self.store.with_slots(|slots| (slots.free(instance), slots.paused_until(instance)));
@@ -225,8 +236,13 @@ impl Observer for Watcher {
         let name = instance.to_owned();
         match queue.store.write_patiently(move |tx| tx.rescue(&name, None)).await {
             Ok(0) => {}
-            Ok(rescued) => tracing::info!(plugin.name = instance, queue.rescued = rescued, "its running jobs wait again"),
-            Err(error) => tracing::warn!(plugin.name = instance, "its running jobs keep their claims until the leases end: {error}"),
+            Ok(rescued) => {
+                tracing::info!(plugin.name = instance, queue.rescued = rescued, "its running jobs wait again")
+            }
+            Err(error) => tracing::warn!(
+                plugin.name = instance,
+                "its running jobs keep their claims until the leases end: {error}"
+            ),
         }
     }
 

@@ -35,7 +35,9 @@ fn log(claimed: &Claimed, outcome: &Outcome) {
     let attempt = claimed.job.attempt;
     match outcome {
         Outcome::Done { .. } => tracing::debug!(job.attempt = attempt, "done"),
-        Outcome::Retry { why, status, .. } => tracing::warn!(job.attempt = attempt, status, "failed, will be tried again: {why}"),
+        Outcome::Retry { why, status, .. } => {
+            tracing::warn!(job.attempt = attempt, status, "failed, will be tried again: {why}")
+        }
         Outcome::Discard { why, status } => tracing::error!(job.attempt = attempt, status, "failed for good: {why}"),
         Outcome::Snooze { after_ms, why } => tracing::info!("put off for {after_ms} ms: {why}"),
     }

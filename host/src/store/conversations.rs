@@ -58,12 +58,14 @@ pub struct BridgeResponse {
     pub json: String,
 }
 
-const COLUMNS: &str = "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
+const COLUMNS: &str =
+    "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
             c.created_at, coalesce(m.created_at, c.last_active)
      from conversations c join rooms r on r.key = c.room join platform_profiles p on p.key = c.profile
      join users u on u.key = p.user join room_state s on s.room = c.room left join messages m on m.seq = s.last_seq";
 
-const SESSION: &str = "select c.key, c.room, c.external_id, p.platform_user_id, c.created_at, c.last_active, c.ip_address,
+const SESSION: &str =
+    "select c.key, c.room, c.external_id, p.platform_user_id, c.created_at, c.last_active, c.ip_address,
             c.message_count, c.response_count, c.handed_over
      from conversations c {INDEX} join platform_profiles p on p.key = c.profile where c.instance = 'bridge'";
 
@@ -149,7 +151,13 @@ impl Tx<'_> {
     }
 
     /// A poller's answer to a session; `key` makes a repeat find the first one. Answers its number and time.
-    pub fn respond(&mut self, session_id: &str, draft: impl Fn(RoomId) -> Result<Draft>, asked: Option<i64>, key: Option<&str>) -> Result<(i64, Micros)> {
+    pub fn respond(
+        &mut self,
+        session_id: &str,
+        draft: impl Fn(RoomId) -> Result<Draft>,
+        asked: Option<i64>,
+        key: Option<&str>,
+    ) -> Result<(i64, Micros)> {
         let room = self.session_room(session_id)?.ok_or_else(|| Error::Invalid("Invalid or expired session".into()))?;
         if let Some(key) = key
             && !self.first_time("bridge:outbox", key)?
@@ -175,7 +183,8 @@ impl Tx<'_> {
     fn session_room(&self, session_id: &str) -> Result<Option<RoomRef>> {
         let sql = "select r.key, r.id from conversations c join rooms r on r.key = c.room
                    where c.instance = 'bridge' and c.external_id = ?1";
-        let row = |row: &Row<'_>| Ok(RoomRef { key: row.get(0)?, id: RoomId::from_bytes(row.get(1)?), is_bridge: true });
+        let row =
+            |row: &Row<'_>| Ok(RoomRef { key: row.get(0)?, id: RoomId::from_bytes(row.get(1)?), is_bridge: true });
         let mut statement = self.prepare(sql)?;
         statement.query_row([session_id], row).optional().map_err(sql_error)
     }

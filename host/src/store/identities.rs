@@ -32,7 +32,10 @@ pub struct Arrival {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
     Nobody,
-    Agent { instance: String, mode: Mode },
+    Agent {
+        instance: String,
+        mode: Mode,
+    },
     /// A poller of the native bridge API.
     Inbox,
 }

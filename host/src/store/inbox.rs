@@ -52,7 +52,8 @@ impl Tx<'_> {
             let from = if item.leased { State::Processing } else { State::Pending };
             self.count(INSTANCE, from.name(), -1);
             if let Some(lease) = lease {
-                let sql = "update queue set state = 'processing', lease_until = ?2, started_at = ?3, attempts = attempts + 1,
+                let sql =
+                    "update queue set state = 'processing', lease_until = ?2, started_at = ?3, attempts = attempts + 1,
                                   claim = claim + 1 where key = ?1";
                 self.execute(sql, params![item.key, now + clock::micros(lease), now])?;
                 self.count(INSTANCE, State::Processing.name(), 1);
@@ -64,7 +65,8 @@ impl Tx<'_> {
     }
 
     fn complete_inbox(&mut self, key: i64, now: Micros) -> Result<()> {
-        let sql = "update queue set state = 'completed', runnable = 0, lease_until = null, finished_at = ?2 where key = ?1";
+        let sql =
+            "update queue set state = 'completed', runnable = 0, lease_until = null, finished_at = ?2 where key = ?1";
         self.execute(sql, params![key, now])?;
         self.count(INSTANCE, State::Completed.name(), 1);
         Ok(())
@@ -124,6 +126,9 @@ impl Read<'_> {
 
     /// How many wait to be fetched.
     pub fn inbox_waiting(&self) -> Result<i64> {
-        self.number("select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'", [])
+        self.number(
+            "select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'",
+            [],
+        )
     }
 }

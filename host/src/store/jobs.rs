@@ -127,7 +127,8 @@ pub struct JobFilter {
     pub kind: Option<String>,
 }
 
-const COLUMNS: &str = "select key, id, kind, state, instance, lane, attempts, rescues, uncertain, max_attempts, next_at, last_error,
+const COLUMNS: &str =
+    "select key, id, kind, state, instance, lane, attempts, rescues, uncertain, max_attempts, next_at, last_error,
             created_at, started_at, finished_at, cause, payload from queue";
 
 /// Rows that one call may look at for a rare filter, before it answers a short page.
@@ -234,7 +235,14 @@ impl Tx<'_> {
     }
 
     /// Gives a claimed job to a worker after the commit. False: what it is about is gone, and so the job has failed.
-    pub(super) fn hand(&mut self, instance: &str, claim: Claim, kind: &str, cause: Option<i64>, payload: &str) -> Result<bool> {
+    pub(super) fn hand(
+        &mut self,
+        instance: &str,
+        claim: Claim,
+        kind: &str,
+        cause: Option<i64>,
+        payload: &str,
+    ) -> Result<bool> {
         if let Some(work) = self.read().work(kind, cause, payload)? {
             self.effects.handed.push(Claimed::new(instance, claim, work));
             return Ok(true);
@@ -335,7 +343,8 @@ impl Read<'_> {
 
     /// A job's tries, oldest first.
     pub fn attempts(&self, job: i64) -> Result<Vec<AttemptRow>> {
-        let sql = "select started_at, ended_at, outcome, error, status from queue_attempts where job = ?1 order by number";
+        let sql =
+            "select started_at, ended_at, outcome, error, status from queue_attempts where job = ?1 order by number";
         let mut statement = self.prepare(sql)?;
         let row = |row: &Row<'_>| {
             let (started_at, ended_at) = (row.get(0)?, row.get(1)?);

@@ -35,7 +35,8 @@ impl Lock {
     /// Takes the lock, or says who has it.
     pub fn take(store: &Path) -> Result<Self, TakeError> {
         let path = path_of(store);
-        let broken = |error: &dyn std::fmt::Display| TakeError::Failed(format!("cannot lock {}: {error}", path.display()));
+        let broken =
+            |error: &dyn std::fmt::Display| TakeError::Failed(format!("cannot lock {}: {error}", path.display()));
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| broken(&e))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

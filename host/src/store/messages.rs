@@ -181,7 +181,8 @@ impl Read<'_> {
     /// Number of the newest message not later than `time`; 0 if there is none. Times rise with the numbers, so the place is found by
     /// halving, without an index on time.
     pub fn seq_at(&self, time: Micros) -> Result<i64> {
-        let mut statement = self.prepare("select seq, created_at from messages where seq >= ?1 order by seq limit 1")?;
+        let mut statement =
+            self.prepare("select seq, created_at from messages where seq >= ?1 order by seq limit 1")?;
         let mut at = |seq: i64| {
             let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Micros>(1)?));
             statement.query_row([seq], row).optional().map_err(sql_error)

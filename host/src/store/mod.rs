@@ -83,7 +83,8 @@ impl Store {
             stats: CommitStats::default(),
             trouble: Mutex::default(),
         });
-        let named = |error: Error| Error::Unavailable(format!("cannot open the store {}: {error}", options.path.display()));
+        let named =
+            |error: Error| Error::Unavailable(format!("cannot open the store {}: {error}", options.path.display()));
         let mut connection = shared.connect(true).map_err(named)?;
         migrate::migrate(&mut connection).map_err(named)?;
         let (sender, handed) = mpsc::unbounded_channel();
@@ -209,8 +210,12 @@ fn prepare<'a>(connection: &'a Connection, sql: &str) -> rusqlite::Result<Cached
 /// Drivers' errors by meaning: what passes when there is space or a disk again is `Unavailable`.
 fn sql_error(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => Error::Unavailable("the disk that holds the store is full; free some space".into()),
-        Some(ErrorCode::SystemIoFailure) => Error::Unavailable(format!("the disk that holds the store failed: {error}")),
+        Some(ErrorCode::DiskFull) => {
+            Error::Unavailable("the disk that holds the store is full; free some space".into())
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            Error::Unavailable(format!("the disk that holds the store failed: {error}"))
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
             Error::Unavailable(format!("the store cannot be written: {error}"))
         }

@@ -44,6 +44,9 @@ struct Held {
     claim: i64,
 }
 
+/// A due job that was just claimed: kind, cause and payload beside the claim.
+type Found = (Claim, String, Option<i64>, String);
+
 struct End<'a> {
     state: State,
     outcome: &'static str,
@@ -90,8 +93,14 @@ impl Tx<'_> {
     }
 
     fn end_of<'a>(&self, held: &Held, attempts: u32, outcome: &'a Outcome) -> End<'a> {
-        let ended = |state, outcome, error, status| {
-            End { state, outcome, error, status, attempts, next_at: None, uncertain: false }
+        let ended = |state, outcome, error, status| End {
+            state,
+            outcome,
+            error,
+            status,
+            attempts,
+            next_at: None,
+            uncertain: false,
         };
         match outcome {
             Outcome::Done { .. } => ended(State::Completed, "done", None, None),
@@ -170,7 +179,15 @@ impl Tx<'_> {
     pub(super) fn give_up(&mut self, claim: &Claim, why: &str) -> Result<()> {
         let Some(held) = self.held(claim.key, claim.number)? else { return Ok(()) };
         let (state, attempts) = (State::Failed, held.attempts);
-        let end = End { state, outcome: "discard", error: Some(why), status: None, attempts, next_at: None, uncertain: false };
+        let end = End {
+            state,
+            outcome: "discard",
+            error: Some(why),
+            status: None,
+            attempts,
+            next_at: None,
+            uncertain: false,
+        };
         self.finish(&held, &end)
     }
 
@@ -219,7 +236,7 @@ impl Tx<'_> {
         Ok(handed)
     }
 
-    fn claim_one(&mut self, instance: &str) -> Result<Option<(Claim, String, Option<i64>, String)>> {
+    fn claim_one(&mut self, instance: &str) -> Result<Option<Found>> {
         let now = clock::now();
         let sql = "select key, id, claim, attempts, rescues, uncertain, kind, cause, payload from queue
                    where instance = ?1 and state = 'pending' and runnable = 1 and next_at <= ?2 order by next_at, key limit 1";
@@ -302,7 +319,10 @@ impl Tx<'_> {
     /// Gives a job back that was never begun: no attempt, no rescue.
     pub fn release(&mut self, key: i64, claim: i64) -> Result<Settled> {
         let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
-        self.execute("update queue set state = 'pending', claim = claim + 1, lease_until = null where key = ?1", [key])?;
+        self.execute(
+            "update queue set state = 'pending', claim = claim + 1, lease_until = null where key = ?1",
+            [key],
+        )?;
         self.leave_processing(&held.instance, State::Pending);
         self.effects.woken.push(held.instance);
         Ok(Settled::Written)

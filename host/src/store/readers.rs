@@ -41,7 +41,9 @@ impl Readers {
         let (sender, receiver) = oneshot::channel();
         let query = Box::new(move |read: &Read<'_>| drop(sender.send(body(read))));
         self.queries.try_send(query).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Unavailable("too many requests are waiting for the store; try again".into()),
+            TrySendError::Full(_) => {
+                Error::Unavailable("too many requests are waiting for the store; try again".into())
+            }
             TrySendError::Disconnected(_) => Error::Unavailable("the store is closed".into()),
         })?;
         receiver.await.unwrap_or_else(|_| Err(Error::Internal("a query panicked".into())))

@@ -112,15 +112,15 @@ impl Read<'_> {
     }
 
     pub(super) fn room_ref(&self, id: RoomId) -> Result<Option<RoomRef>> {
-        let mut statement =
-            self.prepare("select key, type = 'bridge' from rooms where id = ?1")?;
+        let mut statement = self.prepare("select key, type = 'bridge' from rooms where id = ?1")?;
         let row = |row: &Row<'_>| Ok(RoomRef { key: row.get(0)?, id, is_bridge: row.get(1)? });
         statement.query_row([id.bytes()], row).optional().map_err(sql_error)
     }
 
     /// Ordinary rooms: newest activity first, those without any last, then by name. `offset` skips those already seen.
     pub fn rooms(&self, offset: u32, limit: u32) -> Result<Vec<RoomRow>> {
-        let sql = format!("{COLUMNS} where r.type = 'room' order by s.last_seq desc nulls last, r.name limit ?1 offset ?2");
+        let sql =
+            format!("{COLUMNS} where r.type = 'room' order by s.last_seq desc nulls last, r.name limit ?1 offset ?2");
         let mut statement = self.prepare(&sql)?;
         let rows = statement.query_map([limit, offset], room_row).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)

@@ -97,7 +97,11 @@ impl Slots {
 
     pub fn free(&self, instance: &str) -> usize {
         let Some(slot) = self.by_instance.get(instance) else { return 0 };
-        if !slot.open || slot.paused_until > clock::now() { 0 } else { slot.policy.concurrency.saturating_sub(slot.used) }
+        if !slot.open || slot.paused_until > clock::now() {
+            0
+        } else {
+            slot.policy.concurrency.saturating_sub(slot.used)
+        }
     }
 
     pub(super) fn take(&mut self, instance: &str) -> bool {

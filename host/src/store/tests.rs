@@ -81,7 +81,8 @@ impl Fixture {
                     .connection
                     .prepare("select instance, state, count(*) from queue group by 1, 2 order by 1, 2")
                     .map_err(sql_error)?;
-                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(sql_error)?;
+                let rows =
+                    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(sql_error)?;
                 rows.collect::<rusqlite::Result<Vec<(String, String, i64)>>>().map_err(sql_error)
             })
             .await
@@ -152,7 +153,10 @@ async fn job_in_a_free_lane_is_born_processing_and_the_next_is_promoted() {
     fixture.settle(&next, Outcome::done()).await;
     assert_eq!(fixture.jobs(State::Completed).await.len(), 2);
     let deliveries = fixture.jobs(State::Pending).await;
-    assert_eq!((deliveries.len(), deliveries[0].kind.as_str(), deliveries[0].instance.as_str()), (1, "deliver", "web_chat"));
+    assert_eq!(
+        (deliveries.len(), deliveries[0].kind.as_str(), deliveries[0].instance.as_str()),
+        (1, "deliver", "web_chat")
+    );
     fixture.counts_are_true().await;
 }
 
@@ -214,7 +218,10 @@ async fn retry_holds_the_lane_until_attempts_are_used_up() {
     assert_eq!((dead.len(), dead[0].attempts, dead[0].last_error.as_deref()), (1, 3, Some("down")));
     let key = dead[0].key;
     let log = fixture.store.read(move |read| read.attempts(key)).await.unwrap();
-    assert_eq!(log.iter().map(|attempt| (attempt.outcome.as_str(), attempt.status)).collect::<Vec<_>>(), [("retry", Some(503)); 3]);
+    assert_eq!(
+        log.iter().map(|attempt| (attempt.outcome.as_str(), attempt.status)).collect::<Vec<_>>(),
+        [("retry", Some(503)); 3]
+    );
     fixture.counts_are_true().await;
 }
 
@@ -281,11 +288,11 @@ async fn history_puts_each_answer_behind_its_question() {
     fixture.settle(&claimed, Outcome::reply("first answer")).await;
     let room = first.room_id;
     let (before, fixture) = (second.message.seq, &fixture);
-    let history = |limit| {
-        fixture.store.read(move |read| read.history(read.room_key(room)?, before, limit))
-    };
+    let history = |limit| fixture.store.read(move |read| read.history(read.room_key(room)?, before, limit));
     let contents = |rows: Vec<String>| -> Vec<String> {
-        rows.iter().map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()["content"].as_str().unwrap().into()).collect()
+        rows.iter()
+            .map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap()["content"].as_str().unwrap().into())
+            .collect()
     };
     assert_eq!(contents(history(10).await.unwrap()), ["hello", "first answer"]);
     assert_eq!(contents(history(1).await.unwrap()), ["first answer"], "the newest");
@@ -352,10 +359,16 @@ async fn query_plans_have_no_scan_that_grows() {
     use_everything(&mut fixture).await;
     let connection = Connection::open(fixture.store.path()).unwrap();
     let noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for sql in noted.iter().filter(|sql| !sql.contains("savepoint") && !sql.contains("to request") && !sql.starts_with("release")) {
+    for sql in noted
+        .iter()
+        .filter(|sql| !sql.contains("savepoint") && !sql.contains("to request") && !sql.starts_with("release"))
+    {
         // What is listed newest first, or stops at a limit by itself, may walk the table in its own order.
-        let ordered = (sql.contains("order by key desc") && !sql.contains("state =")) || sql.contains("order by c.key desc") || sql.contains("order by e.seq limit");
-        let mut statement = connection.prepare(&format!("explain query plan {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let ordered = (sql.contains("order by key desc") && !sql.contains("state ="))
+            || sql.contains("order by c.key desc")
+            || sql.contains("order by e.seq limit");
+        let mut statement =
+            connection.prepare(&format!("explain query plan {sql}")).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
         let steps = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
         let steps: Vec<String> = steps.map(Result::unwrap).collect();
@@ -427,7 +440,9 @@ async fn use_everything(fixture: &mut Fixture) {
             read.seq_at(1)?;
             let user = read.users(None, 10)?[0].id;
             read.user_of("web_chat", "1")?;
-            for (platform, user) in [(None, None), (Some("web_chat"), None), (None, Some(user)), (Some("web_chat"), Some(user))] {
+            for (platform, user) in
+                [(None, None), (Some("web_chat"), None), (None, Some(user)), (Some("web_chat"), Some(user))]
+            {
                 read.conversations(&ConversationFilter { platform: platform.map(Into::into), user }, None, 10)?;
             }
             read.sessions(Some(0), 0, 10)?;

@@ -123,7 +123,9 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let request = Message::Request(Box::new(Typed { body, result: None, reply }));
         self.requests.try_send(request).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Unavailable("too many writes are waiting for the store; try again".into()),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::Unavailable("too many writes are waiting for the store; try again".into())
+            }
             mpsc::error::TrySendError::Closed(_) => closed(),
         })?;
         answer.await.unwrap_or_else(|_| Err(closed()))
@@ -242,7 +244,9 @@ impl WriterThread {
             let mark = self.effects.mark();
             let result = self.attempt(request);
             if self.connection.is_autocommit() {
-                return Err(result.err().unwrap_or_else(|| Error::Unavailable("the transaction was rolled back".into())));
+                return Err(result
+                    .err()
+                    .unwrap_or_else(|| Error::Unavailable("the transaction was rolled back".into())));
             }
             if result.is_err() {
                 self.undo(&mark);

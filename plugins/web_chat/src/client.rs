@@ -1,9 +1,9 @@
 //! Speaks HTTP with the bridge: keys, time-outs, bounds, and what an answer means. Redirects are not followed, so no key ever reaches an
 //! address that the operator did not write down.
 
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::protocol::{Envelope, Inbox, Outgoing, Receipt, SessionMessages, Sessions};
-use crate::settings::Config;
 use crate::time;
 use jiff::Timestamp;
 use plugin_api::{Result, Secret};

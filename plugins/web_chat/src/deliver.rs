@@ -3,12 +3,12 @@
 
 use crate::backoff;
 use crate::client::Client;
+use crate::config::Config;
 use crate::entities;
 use crate::failure::Failure;
 use crate::intake;
 use crate::ledger::{Ledger, Record};
 use crate::protocol::{Answered, Outgoing, Word};
-use crate::settings::Config;
 use crate::split::split;
 use crate::traffic::Traffic;
 use plugin_api::{Delivery, Host, Job, Outcome};
@@ -37,64 +37,80 @@ impl Courier {
         let mut record = match self.ledger.get(&delivery.external_id).await {
             Ok(record) => record,
             Err(error) => {
-                return self.open_as_before(
-                    job,
-                    Outcome::retry(format!("the host cannot read what was delivered so far: {error}")),
-                );
+                let why = format!("the host cannot read what was delivered so far: {error}");
+                return in_doubt_if(job.uncertain, Outcome::retry(why));
             }
         };
-        if let Err(outcome) = self.look(job, &parts, &mut record).await {
-            return outcome;
+        match self.look(job, &parts, &mut record).await {
+            Ok(in_doubt) => self.post(job, delivery, &parts, record, in_doubt, deadline).await,
+            Err(outcome) => outcome,
         }
-        let message_id =
-            delivery.in_reply_to.as_ref().and_then(|to| intake::message_id(&to.external_id, &delivery.external_id));
+    }
+
+    /// Notes the parts that an earlier attempt posted without hearing of it. Only for a job in doubt; an ordinary one costs no request.
+    /// Answers whether the doubt remains.
+    async fn look(&self, job: &Job, parts: &[String], record: &mut Record) -> Result<bool, Outcome> {
+        let known = record.parts_of(&job.id);
+        if !job.uncertain || known >= parts.len() {
+            return Ok(false);
+        }
+        if !self.client.has_admin_key() {
+            return Ok(true);
+        }
+        let said = match self.client.session_messages(&record.session).await {
+            Ok(Some(said)) => said,
+            Ok(None) => {
+                let why = "the bridge has removed the session, so nobody can be reached there";
+                return Err(Outcome::discard(why).status(404));
+            }
+            // Who may not look has to post again, as without the key.
+            Err(failure) if failure.is_final() => {
+                tracing::warn!(job.id = %job.id, %failure, "an answer in doubt is posted again, because nobody may look");
+                return Ok(true);
+            }
+            Err(failure) => {
+                let why = format!("whether it was delivered cannot be seen: {failure}");
+                return Err(self.rested(Outcome::retry(why).uncertain(), &failure));
+            }
+        };
+        for (id, part) in stored_parts(&said.responses, record.seen, &parts[known..]) {
+            self.note(job, record, known + part + 1, Some(&id)).await;
+        }
+        Ok(false)
+    }
+
+    /// Posts what the bridge does not have yet, in order.
+    async fn post(
+        &self,
+        job: &Job,
+        delivery: &Delivery,
+        parts: &[String],
+        mut record: Record,
+        mut in_doubt: bool,
+        deadline: Instant,
+    ) -> Outcome {
+        let session_id = delivery.external_id.as_str();
+        let question = delivery.in_reply_to.as_ref();
+        let message_id = question.and_then(|question| intake::message_id(&question.external_id, session_id));
         let first = record.parts_of(&job.id);
         for (index, part) in parts.iter().enumerate().skip(first) {
             // An attempt that makes its way through a long answer is no failed one.
             if index > first && Instant::now() + self.config.timeout > deadline {
                 return Outcome::snooze(Duration::ZERO, format!("{index} of {} parts delivered so far", parts.len()));
             }
-            let outgoing =
-                Outgoing { session_id: &delivery.external_id, response: part, message_id: message_id.as_ref() };
+            let outgoing = Outgoing { session_id, response: part, message_id: message_id.as_ref() };
             match self.client.outbox(&outgoing, &idempotency_key(&job.id, index, parts.len())).await {
                 Ok(receipt) => self.note(job, &mut record, index + 1, receipt.response_id.as_ref()).await,
-                Err(failure) => return self.outcome(job, &failure),
+                Err(failure) => {
+                    tracing::warn!(job.id = %job.id, job.attempt = job.attempt, %failure, "delivery failed");
+                    return in_doubt_if(in_doubt, self.outcome(&failure));
+                }
             }
+            in_doubt = false;
             self.traffic.note();
         }
         tracing::debug!(job.id = %job.id, parts = parts.len(), "delivered");
         Outcome::done()
-    }
-
-    /// Notes the parts that an earlier attempt posted without hearing of it. Only for a job in doubt; an ordinary one costs no request.
-    async fn look(&self, job: &Job, parts: &[String], record: &mut Record) -> Result<(), Outcome> {
-        let known = record.parts_of(&job.id);
-        if !job.uncertain || known >= parts.len() || !self.client.has_admin_key() {
-            return Ok(());
-        }
-        let said = match self.client.session_messages(&record.session).await {
-            Ok(Some(said)) => said,
-            Ok(None) => {
-                return Err(
-                    Outcome::discard("the bridge has removed the session, so nobody can be reached there").status(404)
-                );
-            }
-            // Who may not look has to post again, as without the key.
-            Err(failure) if failure.is_final() => {
-                tracing::warn!(job.id = %job.id, %failure, "an answer in doubt is posted again, because `admin_key` is refused");
-                return Ok(());
-            }
-            Err(failure) => {
-                return Err(self.rested(
-                    Outcome::retry(format!("whether it was delivered cannot be seen: {failure}")).uncertain(),
-                    &failure,
-                ));
-            }
-        };
-        for (id, part) in stored_parts(&said.responses, record.seen, &parts[known..]) {
-            self.note(job, record, known + part + 1, Some(&id)).await;
-        }
-        Ok(())
     }
 
     async fn note(&self, job: &Job, record: &mut Record, parts: usize, response_id: Option<&Word>) {
@@ -107,18 +123,16 @@ impl Courier {
         }
     }
 
-    fn outcome(&self, job: &Job, failure: &Failure) -> Outcome {
-        tracing::warn!(job.id = %job.id, job.attempt = job.attempt, %failure, "delivery failed");
+    fn outcome(&self, failure: &Failure) -> Outcome {
+        let discard = |why: &str| with_status(Outcome::discard(format!("{why}: {failure}")), failure);
         match failure {
-            Failure::Refused { status: 400..=499, why, .. } if why.contains(EXPIRED) => {
-                with_status(Outcome::discard(format!("the visitor's session is over: {failure}")), failure)
+            Failure::Refused { why, .. } if failure.is_final() && why.contains(EXPIRED) => {
+                discard("the visitor's session is over")
             }
             _ if failure.is_key_refused() => with_status(Outcome::discard(failure.advice()), failure),
-            _ if failure.is_final() => {
-                with_status(Outcome::discard(format!("the bridge refuses the answer: {failure}")), failure)
-            }
+            _ if failure.is_final() => discard("the answer is refused"),
             _ if failure.is_open() => self.rested(Outcome::retry(failure.to_string()).uncertain(), failure),
-            _ => self.open_as_before(job, self.rested(Outcome::retry(failure.advice()), failure)),
+            _ => self.rested(Outcome::retry(failure.advice()), failure),
         }
     }
 
@@ -129,11 +143,6 @@ impl Courier {
         }
     }
 
-    /// A doubt of an earlier attempt that nobody could look into is still one.
-    fn open_as_before(&self, job: &Job, outcome: Outcome) -> Outcome {
-        if job.uncertain && !self.client.has_admin_key() { outcome.uncertain() } else { outcome }
-    }
-
     /// With the wait that the bridge asked for. Too many requests are meant for all sessions, so no other delivery is tried meanwhile.
     fn rested(&self, outcome: Outcome, failure: &Failure) -> Outcome {
         let wait = failure.retry_after().map(backoff::asked_for);
@@ -142,6 +151,11 @@ impl Courier {
         }
         with_status(outcome.after(wait), failure)
     }
+}
+
+/// A doubt of an earlier attempt that nobody could look into is still one.
+fn in_doubt_if(in_doubt: bool, outcome: Outcome) -> Outcome {
+    if in_doubt { outcome.uncertain() } else { outcome }
 }
 
 fn with_status(outcome: Outcome, failure: &Failure) -> Outcome {

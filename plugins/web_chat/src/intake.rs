@@ -1,9 +1,10 @@
 //! Rows of the bridge on their way into the host: what a row becomes, and the promise that a page is stored before anything else happens.
 
+use crate::config::Config;
 use crate::entities;
 use crate::health::{Health, Part};
 use crate::protocol::{Row, Word};
-use crate::settings::{Config, HtmlEntities};
+use crate::settings::HtmlEntities;
 use crate::time;
 use plugin_api::{Batch, Host, Incoming, IncomingMessage, Ingested};
 use serde_json::value::RawValue;

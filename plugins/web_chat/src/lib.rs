@@ -5,9 +5,11 @@
 //! else happens (`intake.rs`), what got lost on the way is looked for (`catch_up.rs`), and what may have arrived is looked at before it is
 //! repeated (`deliver.rs`). `failure.rs` has the rule that both hang on.
 
+mod answered;
 mod backoff;
 mod catch_up;
 mod client;
+mod config;
 mod deliver;
 mod entities;
 mod failure;
@@ -25,6 +27,7 @@ mod traffic;
 
 use catch_up::CatchUp;
 use client::{Answer, Client};
+use config::Config;
 use deliver::Courier;
 use failure::Failure;
 use health::{Health, Part};
@@ -33,7 +36,7 @@ use ledger::Ledger;
 use plugin_api::{Error, Host, Job, Limits, Outcome, Plugin, Result, Work, async_trait};
 use poll::Poller;
 use protocol::Inbox;
-use settings::{Config, Settings};
+use settings::Settings;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;

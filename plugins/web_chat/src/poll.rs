@@ -3,11 +3,11 @@
 use crate::backoff;
 use crate::catch_up::CatchUp;
 use crate::client::{Answer, Client};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::health::{Health, Part};
 use crate::intake::Intake;
 use crate::protocol::Inbox;
-use crate::settings::Config;
 use crate::traffic::Traffic;
 use plugin_api::{Host, Result};
 use std::sync::Arc;

@@ -177,6 +177,29 @@ async fn refused_catch_up_is_degraded_and_polling_goes_on() {
 }
 
 #[tokio::test]
+async fn session_read_before_a_refusal_is_read_again_after_it() {
+    let bridge = FakeBridge::start().await;
+    bridge.say("s1", "one");
+    bridge.say("s2", "two");
+    bridge.mark_all_processed();
+    // s2 is read, s1 is not.
+    bridge.fault("session_messages", Fault::Nothing);
+    bridge.fault("session_messages", Fault::Refuse(403, ""));
+    let settings = with_admin_key(&bridge);
+    let scene = Scene::start(bridge, settings).await;
+    scene.bridge.wait_for_polls(1).await;
+    assert_eq!(scene.texts(), ["two"]);
+    let release = Arc::new(Notify::new());
+    scene.bridge.fault("inbox", Fault::Hold(release.clone()));
+    scene.bridge.fault("inbox", Fault::Swallow);
+    scene.bridge.wait_for("the hold", |bridge| bridge.faults() == 1).await;
+    scene.bridge.say("s2", "three");
+    release.notify_one();
+    scene.wait_for_texts(3).await;
+    assert_eq!(scene.texts(), ["two", "three", "one"]);
+}
+
+#[tokio::test]
 async fn no_poll_before_a_catch_up_that_fails_for_a_while_has_worked() {
     let bridge = FakeBridge::start().await;
     bridge.say("s1", "hello");

@@ -315,6 +315,20 @@ async fn answer_in_doubt_to_a_removed_session_fails_visibly() {
 }
 
 #[tokio::test]
+async fn doubt_that_nobody_could_look_into_remains() {
+    let scene = idle(settings).await;
+    let job = in_doubt(&scene.fake.delivery("s1", "hello"));
+    scene.bridge.fault("outbox", Fault::Refuse(429, ""));
+    assert_eq!(summary(&scene.deliver(&job).await), ("retry", Some(429), true, None));
+    scene.fake.fail_next("busy");
+    let scene = scene.restart(with_admin_key);
+    assert!(summary(&scene.deliver(&job).await).2);
+    // Looked into and found not to be there, nothing is open any more.
+    scene.bridge.fault("outbox", Fault::Refuse(429, ""));
+    assert_eq!(summary(&scene.deliver(&job).await), ("retry", Some(429), false, None));
+}
+
+#[tokio::test]
 async fn host_that_fails_after_the_post_does_not_post_again() {
     let scene = idle(settings).await;
     let warm_up = scene.fake.delivery("s1", "first");
