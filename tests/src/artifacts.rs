@@ -73,10 +73,11 @@ impl Artifacts {
     }
 }
 
-/// The profile that this very test was built with: `target/<profile>/deps/<test>`.
+/// The profile that this very program was built with: `target/<profile>/<program>`, or a folder below for tests and examples.
 fn profile() -> String {
-    let test = std::env::current_exe().expect("a test is a file");
-    match test.ancestors().nth(2).and_then(Path::file_name).and_then(|name| name.to_str()) {
+    let program = std::env::current_exe().expect("the program is a file");
+    let folders = program.ancestors().skip(1).filter_map(Path::file_name).filter_map(|name| name.to_str());
+    match folders.into_iter().find(|name| !["deps", "examples"].contains(name)) {
         Some("debug") | None => "dev".into(),
         Some(profile) => profile.into(),
     }

@@ -146,12 +146,14 @@ pub async fn flush(store: &Store, selection: &Selection) -> Result<Value> {
         return Err(Error::Invalid("only pending jobs can be flushed".into()));
     }
     let filter = JobFilter { state: None, instance: selection.plugin.clone(), kind: selection.kind.clone() };
-    let mut affected = 0;
+    let (mut before, mut affected) = (None, 0);
     loop {
         let step = filter.clone();
-        match store.write_patiently(move |tx| tx.flush_jobs(&step)).await? {
-            0 => return Ok(json!({ "affected": affected })),
-            flushed => affected += flushed,
+        let (flushed, next) = store.write_patiently(move |tx| tx.flush_jobs(&step, before)).await?;
+        affected += flushed;
+        match next {
+            Some(next) => before = Some(next),
+            None => return Ok(json!({ "affected": affected })),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::state::App;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
@@ -11,15 +11,25 @@ pub fn router() -> Router<App> {
     Router::new().route("/", get(home))
 }
 
-async fn home(State(app): State<App>) -> Response {
+async fn home(State(app): State<App>, headers: HeaderMap) -> Response {
     let running = app
         .manager
         .states()
         .iter()
         .map(|status| format!("<li><code>{}</code>: {:?}</li>", status.name, status.state))
         .collect::<String>();
-    let page = include_str!("home.html").replace("{version}", env!("CARGO_PKG_VERSION")).replace("{plugins}", &running);
+    let page = include_str!("home.html")
+        .replace("{version}", env!("CARGO_PKG_VERSION"))
+        .replace("{plugins}", &running)
+        .replace("{host}", &host(&headers));
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)], page)
         .into_response()
+}
+
+/// The name under which the reader reached this host, for the commands to copy; a strange one is not repeated.
+fn host(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]_".contains(&byte));
+    if plain { host.into() } else { "127.0.0.1:8000".into() }
 }

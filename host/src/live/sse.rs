@@ -42,13 +42,13 @@ impl Reader {
         let subscription = store.bus().subscribe(room);
         let (room_head, head, oldest) =
             store.read(move |read| Ok((read.room_head(room)?, read.head()?, read.oldest_event()?))).await?;
-        let mut greeting = format!("retry: {RETRY_MILLISECONDS}\n\n");
+        let mut greeting = format!("retry:{RETRY_MILLISECONDS}\n\n");
         let cursor = match after {
             None => room_head,
             // A number from another time of this store, or of another one: the reader is told, and goes on from here.
             Some(after) if after > head => {
                 let reset = json!({ "reason": "ahead", "after": after, "oldest_seq": oldest, "head": head });
-                greeting += &format!("id: {head}\nevent: reset\ndata: {reset}\n\n");
+                greeting += &format!("id:{head}\nevent:reset\ndata:{reset}\n\n");
                 head
             }
             Some(after) => after,
@@ -141,6 +141,6 @@ impl Reader {
     fn heartbeat(&mut self) -> String {
         self.beat = Instant::now() + HEARTBEAT;
         let id = self.cursor;
-        format!("id: {id}\nevent: heartbeat\ndata: {{\"time\":\"{}\"}}\n\n", clock::format(clock::now()))
+        format!("id:{id}\nevent:heartbeat\ndata:{{\"time\":\"{}\"}}\n\n", clock::format(clock::now()))
     }
 }

@@ -219,13 +219,14 @@ impl Slot {
 
     fn fail(&self, state: State, reason: String) {
         let mut record = self.record();
-        record.error = Some((clock::now(), reason.clone()));
         record.next_restart = None;
         record.enter(state, Some(reason.clone()));
-        drop(record);
+        // That a disabled one could not run is no event.
         if self.enabled {
+            record.error = Some((clock::now(), reason.clone()));
             tracing::error!(plugin.name = %self.name, "plugin {}: {state}: {reason}", self.name);
         }
+        drop(record);
         self.settled.send_replace(true);
     }
 

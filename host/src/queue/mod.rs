@@ -84,16 +84,24 @@ impl Queue {
         self.open_turn(&claimed);
         let handled = manager.handle(&claimed.instance, &claimed.job, claimed.timeout).await;
         self.turns().remove(&claimed.job.id);
-        let Some(outcome) = outcome_of(handled, claimed.timeout) else {
-            // The instance left before it began; `left` has taken the job back, or this does.
-            let (key, number) = (claimed.key, claimed.number);
-            if let Err(error) = self.store.write_patiently(move |tx| tx.release(key, number)).await {
-                tracing::warn!("a job could not be given back yet: {error}");
-            }
-            return;
+        let outcome = match outcome_of(handled, claimed.timeout) {
+            Ok(outcome) => outcome,
+            Err(begun) => return self.give_back(&claimed, begun).await,
         };
         self.count(&claimed, &outcome, begun.elapsed());
         settle(&self.store, &claimed, outcome).await;
+    }
+
+    /// The instance left: the job waits for the next one. Often `left` has taken it back already.
+    async fn give_back(&self, claimed: &Claimed, begun: bool) {
+        let (key, number) = (claimed.key, claimed.number);
+        let given = self
+            .store
+            .write_patiently(move |tx| if begun { tx.take_back(key, number) } else { tx.release(key, number) })
+            .await;
+        if let Err(error) = given {
+            tracing::warn!("a job keeps its claim until the lease ends: {error}");
+        }
     }
 
     fn turns(&self) -> MutexGuard<'_, HashMap<String, Turn>> {
@@ -188,23 +196,23 @@ impl Queue {
                 self.store.write_patiently(move |tx| tx.claim_due(&name, CLAIMS)).await?;
                 continue;
             }
-            // A full instance is woken by its settlements, which claim by themselves; a paused one by the end of its pause.
-            let next = if free > 0 { due } else { paused };
+            // What is due already is claimed by the settlement that frees a slot; what is not yet due has only this timer.
+            let next = if free > 0 { due } else { paused.or(due.filter(|at| *at > now)) };
             let times = [next, lease].into_iter().flatten();
             return Ok(times.map(clock::until).min().unwrap_or(NET).clamp(Duration::from_millis(1), NET));
         }
     }
 }
 
-/// None: the job was never begun.
-fn outcome_of(handled: Result<Outcome, HandleError>, timeout: Duration) -> Option<Outcome> {
-    let failed = |why: String| Some(Outcome::retry(why).uncertain());
+/// Err: the instance was gone; whether it had begun.
+fn outcome_of(handled: Result<Outcome, HandleError>, timeout: Duration) -> Result<Outcome, bool> {
+    let failed = |why: String| Ok(Outcome::retry(why).uncertain());
     match handled {
-        Ok(outcome) => Some(outcome),
-        Err(HandleError::NotRunning) => None,
+        Ok(outcome) => Ok(outcome),
+        Err(HandleError::NotRunning) => Err(false),
+        Err(HandleError::Cancelled) => Err(true),
         Err(HandleError::Panicked(text)) => failed(format!("the plugin {text}")),
         Err(HandleError::TimedOut) => failed(format!("no outcome within {} s", timeout.as_secs_f64())),
-        Err(HandleError::Cancelled) => failed("cancelled before it had an outcome".into()),
         Err(HandleError::Broken(text)) => failed(format!("the plugin's outcome cannot be read: {text}")),
     }
 }

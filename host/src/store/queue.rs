@@ -22,7 +22,7 @@ const ERROR_LENGTH: usize = 2000;
 /// Bytes of an answer; what is beyond is cut.
 const REPLY_BYTES: usize = 256 * 1024;
 /// Rows that one transaction of an operator's deed changes.
-const STEP: u32 = 500;
+const STEP: usize = 500;
 
 /// What a settlement found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,6 +316,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Takes back one job whose worker was cut off in the middle: no attempt, but uncertain.
+    pub fn take_back(&mut self, key: i64, claim: i64) -> Result<Settled> {
+        let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
+        let rescues = self.read().number("select rescues from queue where key = ?1", [key])?;
+        self.rescue_one(&held, u32::try_from(rescues).unwrap_or(u32::MAX).saturating_add(1))?;
+        Ok(Settled::Written)
+    }
+
     /// Gives a job back that was never begun: no attempt, no rescue.
     pub fn release(&mut self, key: i64, claim: i64) -> Result<Settled> {
         let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
@@ -372,17 +380,18 @@ impl Tx<'_> {
         }
     }
 
-    /// Pending jobs are kept for the record, but not run. Answers how many of one step; call it until that is 0.
-    pub fn flush_jobs(&mut self, filter: &JobFilter) -> Result<usize> {
+    /// Pending jobs older than the one numbered `before` are kept for the record, but not run. Answers how many of one step, and where
+    /// the next step goes on.
+    pub fn flush_jobs(&mut self, filter: &JobFilter, before: Option<i64>) -> Result<(usize, Option<i64>)> {
         let filter = JobFilter { state: Some(State::Pending), ..filter.clone() };
-        let (jobs, _) = self.read().jobs(&filter, None, STEP as usize)?;
+        let (jobs, next) = self.read().jobs(&filter, before, STEP)?;
         for job in &jobs {
             let sql = "update queue set state = 'flushed', runnable = 0, finished_at = ?2 where key = ?1";
             self.execute(sql, params![job.key, clock::now()])?;
             self.moved(&job.instance, &job.state, Some(State::Flushed));
             self.advance(&job.instance, &job.lane)?;
         }
-        Ok(jobs.len())
+        Ok((jobs.len(), next))
     }
 
     /// Removes a job and its record. One that runs is refused.

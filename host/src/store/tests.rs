@@ -253,8 +253,8 @@ async fn flush_and_delete_leave_running_jobs_alone() {
         fixture.arrive(&format!("c{number}"), &number.to_string()).await.unwrap();
     }
     let running = fixture.claimed().await;
-    let flushed = fixture.store.write(|tx| tx.flush_jobs(&JobFilter::default())).await.unwrap();
-    assert_eq!(flushed, 4);
+    let flushed = fixture.store.write(|tx| tx.flush_jobs(&JobFilter::default(), None)).await.unwrap();
+    assert_eq!(flushed.0, 4);
     let id = running.job.id.parse().unwrap();
     let refused = fixture.store.write(move |tx| tx.delete_job(id)).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
@@ -416,9 +416,11 @@ async fn use_everything(fixture: &mut Fixture) {
             let first = tx.respond("s", draft, Some(seen), Some("key"))?;
             assert_eq!(tx.respond("s", draft, Some(seen), Some("key"))?, first, "a repeat is the first");
             tx.rescue("assistant", Some(0))?;
+            tx.take_back(1, 1)?;
+            tx.release(1, 1)?;
             tx.rescue_all()?;
             tx.claim_due("assistant", 8)?;
-            tx.flush_jobs(&JobFilter::default())?;
+            tx.flush_jobs(&JobFilter::default(), None)?;
             tx.probe()
         })
         .await

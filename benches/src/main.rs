@@ -1,0 +1,63 @@
+//! Measures the host, each thing beside a bare baseline in the same minute, because machines differ and are noisy: ratios inside one run
+//! count, not figures of different days. What is measured is in `measure/`, a file per thing; `plan.rs` says how long and how often.
+
+mod client;
+mod echo;
+mod load;
+mod machine;
+mod measure;
+mod plan;
+mod process;
+mod raw;
+mod report;
+mod series;
+mod stores;
+mod words;
+
+use clap::Parser;
+use plan::Plan;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Errors are for whoever runs this at a terminal: text is enough.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures the host that lies beside this program.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// About a minute's worth in place of all.
+    #[arg(long)]
+    quick: bool,
+    /// Writes the figures into this file as well.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Serves the baseline `echo` until it is killed; for this program's own use.
+    #[arg(long, hide = true)]
+    serve_echo: bool,
+    /// Only these measurements.
+    #[arg(value_parser = measure::names())]
+    names: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = if arguments.serve_echo { echo::serve() } else { measured(&arguments) };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measured(arguments: &Arguments) -> Result<()> {
+    let plan = if arguments.quick { Plan::quick() } else { Plan::whole() };
+    let report = measure::run(plan, &arguments.names)?;
+    println!("{}", report.table());
+    if let Some(path) = &arguments.write {
+        std::fs::write(path, report.document()?).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        println!("written to {}", path.display());
+    }
+    Ok(())
+}

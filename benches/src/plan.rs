@@ -1,0 +1,54 @@
+//! How much is measured: all of it for the record, or a minute's worth for daily use.
+
+use std::time::Duration;
+
+/// Counts and times of one whole pass.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub name: &'static str,
+    /// How often each thing is measured; the median counts.
+    pub runs: usize,
+    /// Messages in the filled store.
+    pub stored: usize,
+    /// How long a load lasts, after its warm-up.
+    pub load: Duration,
+    pub warm_up: Duration,
+    /// Jobs whose hand-over is timed in each run.
+    pub handovers: usize,
+    /// How long visitors come at a steady pace.
+    pub visits: Duration,
+    /// Turns that each conversation with a slow agent has.
+    pub slow_turns: usize,
+    /// Runs of what takes seconds by its nature.
+    pub slow_runs: usize,
+}
+
+impl Plan {
+    pub fn whole() -> Self {
+        Self {
+            name: "whole",
+            runs: 5,
+            stored: 1_000_000,
+            load: Duration::from_millis(2000),
+            warm_up: Duration::from_millis(300),
+            handovers: 400,
+            visits: Duration::from_secs(5),
+            slow_turns: 5,
+            slow_runs: 5,
+        }
+    }
+
+    pub fn quick() -> Self {
+        Self {
+            name: "quick",
+            runs: 2,
+            stored: 100_000,
+            load: Duration::from_millis(600),
+            warm_up: Duration::from_millis(150),
+            handovers: 200,
+            visits: Duration::from_secs(2),
+            slow_turns: 3,
+            slow_runs: 1,
+        }
+    }
+}
