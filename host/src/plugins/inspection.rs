@@ -88,6 +88,10 @@ fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) ->
         let name = &instance.library;
         return Err(Problem::Library(format!("`{name}` cannot run twice, and `{other}` is an instance of it already")));
     }
+    // What is not to run may be half written.
+    if !instance.enabled {
+        return Ok(Value::Null);
+    }
     // A manifest without a schema asks for nothing.
     let anything = Value::Bool(true);
     let schema = if manifest.settings.is_null() { &anything } else { &manifest.settings };

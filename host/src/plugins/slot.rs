@@ -91,6 +91,11 @@ impl Slot {
         self.record().state
     }
 
+    /// The first try has ended, and all who must know do.
+    pub(super) fn settle(&self) {
+        self.settled.send_replace(true);
+    }
+
     pub(super) async fn settled(&self) {
         // The sender lives as long as this slot.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
@@ -151,7 +156,6 @@ impl Slot {
             Some(text) => tracing::warn!(plugin.name = %name, "plugin {name}: Degraded ({library} {version}): {text}"),
             None => tracing::info!(plugin.name = %name, "plugin {name}: Running ({library} {version})"),
         }
-        self.settled.send_replace(true);
     }
 
     /// Those who hand out jobs know it now. Answers the pause that it asked for before.
@@ -196,7 +200,7 @@ impl Slot {
         drop(record);
         let (name, delay) = (&self.name, spoken(wait.delay));
         tracing::error!(plugin.name = %name, "plugin {name}: Failed: {text}; next try in {delay}");
-        self.settled.send_replace(true);
+        self.settle();
     }
 
     /// The end, in good order or not.
@@ -207,7 +211,7 @@ impl Slot {
         }
         self.record().enter(State::Stopped, None);
         tracing::info!(plugin.name = %self.name, "plugin {}: Stopped", self.name);
-        self.settled.send_replace(true);
+        self.settle();
     }
 
     /// Each try would leave more threads behind.
@@ -224,10 +228,12 @@ impl Slot {
         // That a disabled one could not run is no event.
         if self.enabled {
             record.error = Some((clock::now(), reason.clone()));
-            tracing::error!(plugin.name = %self.name, "plugin {}: {state}: {reason}", self.name);
         }
         drop(record);
-        self.settled.send_replace(true);
+        if self.enabled {
+            tracing::error!(plugin.name = %self.name, "plugin {}: {state}: {reason}", self.name);
+        }
+        self.settle();
     }
 
     /// Adds to the threads that could not be ended; answers how many there are by now.
@@ -274,10 +280,11 @@ impl Slot {
             return;
         }
         record.enter(state_of(&ill), ill.clone());
-        if !record.news.admits() {
+        let is_told = record.news.admits();
+        drop(record);
+        if !is_told {
             return;
         }
-        drop(record);
         let name = &self.name;
         match ill {
             Some(text) => tracing::warn!(plugin.name = %name, "plugin {name}: Degraded: {text}"),

@@ -99,13 +99,12 @@ impl Supervisor {
     }
 
     async fn bring_up(&self) -> Result<Arc<Life>, Down> {
-        let deadline = Instant::now() + self.times.start;
         self.slot.begin();
-        let life = tokio::select! {
+        let (life, deadline) = tokio::select! {
             biased;
             // What is under way ends on its own thread.
             () = self.ending() => return Err(Down::Ending),
-            life = self.create(deadline) => life?,
+            life = self.create() => life?,
         };
         self.slot.enter(State::Starting);
         let refused = tokio::select! {
@@ -120,24 +119,25 @@ impl Supervisor {
         Err(refused)
     }
 
-    /// Loads the library if it is not loaded, and makes an instance.
-    async fn create(&self, deadline: Instant) -> Result<Life, Refusal> {
-        let left = || deadline.saturating_duration_since(Instant::now());
+    /// Loads the library if it is not loaded, and makes an instance. Answers also until when it must have started: its own code has the
+    /// whole time, however long the host took to copy the library.
+    async fn create(&self) -> Result<(Life, Instant), Refusal> {
         let (library, copies) = (self.slot.library.clone(), self.copies.clone());
-        let image = thread::run(&self.thread_name(), left(), move || library.load(&copies)).await;
+        let image = thread::run(&self.thread_name(), self.times.start, move || library.load(&copies)).await;
         let image = image.map_err(|no| self.no_result(no, "loading its library"))??;
         self.slot.enter(State::Loaded);
 
+        let deadline = Instant::now() + self.times.start;
         let failure = Failure::new(None);
         let ears: Arc<dyn Ears> =
             Arc::new(Voice::new(&self.slot, self.api.clone(), self.observer.clone(), failure.clone()));
         let request = self.request();
-        let created = thread::run(&self.thread_name(), left(), move || image.create(&request, ears)).await;
+        let created = thread::run(&self.thread_name(), self.times.start, move || image.create(&request, ears)).await;
         let created = created.map_err(|no| self.no_result(no, "its constructor"))?;
         let (raw, limits) = created.map_err(failed)?;
         let life = Life::new(raw, limits, failure, self.times.stop.max(LEAST_PATIENCE));
         self.slot.created(life.limits());
-        Ok(life)
+        Ok((life, deadline))
     }
 
     fn request(&self) -> CreateRequest {
@@ -180,6 +180,7 @@ impl Supervisor {
         if let Some((wait, why)) = self.slot.announced() {
             self.observer.paused(&self.slot.name, wait, &why);
         }
+        self.slot.settle();
         tokio::select! {
             biased;
             () = self.ending() => None,

@@ -6,7 +6,7 @@ use crate::health::{Health, Part};
 use crate::protocol::{Row, Word};
 use crate::settings::HtmlEntities;
 use crate::time;
-use plugin_api::{Batch, Host, Incoming, IncomingMessage, Ingested};
+use plugin_api::{Batch, Host, Incoming, IncomingMessage, Ingested, Outcome};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -78,6 +78,22 @@ impl Intake {
             metadata: json!({ "message_id": row.id, "uid": uid, "timestamp": timestamp }),
             silent,
         })))
+    }
+
+    /// Reads a row once more that could not be read when it came; an operator asks for it.
+    pub(crate) async fn again(&self, raw: &str) -> Outcome {
+        let unreadable = |why: &str| Outcome::discard(format!("the row still cannot be read: {why}"));
+        let Ok(row) = RawValue::from_string(raw.to_owned()) else { return unreadable("it is not JSON") };
+        let item = match self.inbox_row(&row) {
+            Incoming::Malformed { why, .. } => return unreadable(&why),
+            message => message,
+        };
+        let batch = Batch { platform: self.config.platform_name.clone(), items: vec![item], puts: Vec::new() };
+        match self.host.ingest(batch).await.as_deref() {
+            Ok([Ingested::Rejected { why }]) => unreadable(why),
+            Ok(_) => Outcome::done(),
+            Err(error) => Outcome::retry(format!("the host cannot store it: {error}")),
+        }
     }
 
     /// Stores a page, however long it takes: to the bridge it is handed over, so it exists nowhere else. `None` if the instance ended first.
@@ -153,6 +169,20 @@ mod tests {
         match read(row, HtmlEntities::Decode) {
             Incoming::Message(message) => *message,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn row_given_back_by_an_operator_is_read_again() {
+        let fake = FakeHost::new("web_chat");
+        let intake = intake(&fake, HtmlEntities::Decode);
+        let row = json!({"id": 7, "session_id": "s", "message": "hello", "timestamp": null, "uid": null}).to_string();
+        assert_eq!(intake.again(&row).await, Outcome::done());
+        assert_eq!(fake.ingested().len(), 1);
+        fake.fail_next("no space");
+        assert!(matches!(intake.again(&row).await, Outcome::Retry { .. }), "the host's trouble passes");
+        for broken in ["{", r#"{"id": 1}"#] {
+            assert!(matches!(intake.again(broken).await, Outcome::Discard { .. }), "{broken}");
         }
     }
 

@@ -105,6 +105,7 @@ impl Plugin for WebChat {
     async fn handle(&self, job: Job) -> Outcome {
         match &job.work {
             Work::Deliver(delivery) => self.courier.deliver(&job, delivery).await,
+            Work::Ingest { raw } => self.intake().again(raw).await,
             _ => Outcome::discard("this plugin brings messages to a web chat: it takes deliveries only"),
         }
     }
@@ -126,9 +127,13 @@ impl WebChat {
         tokio::time::timeout(PROBE_TIMEOUT, self.client.inbox(0)).await.map_err(too_long).flatten()
     }
 
+    fn intake(&self) -> Intake {
+        Intake::new(self.host.clone(), self.config.clone(), self.health.clone())
+    }
+
     fn poller(&self) -> Poller {
         let (host, client) = (self.host.clone(), self.client.clone());
-        let intake = Arc::new(Intake::new(host.clone(), self.config.clone(), self.health.clone()));
+        let intake = Arc::new(self.intake());
         let catch_up =
             CatchUp::new(host.clone(), client.clone(), intake.clone(), self.ledger.clone(), self.health.clone());
         Poller {

@@ -3,10 +3,10 @@
 
 use plugin_api::Secret;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What to do with the HTML entities of a bridge that escapes texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HtmlEntities {
     /// Give the agent the text as it was written.
@@ -20,11 +20,13 @@ pub(crate) enum HtmlEntities {
 /// `WEB_CHAT_POLL_INTERVAL`, `WEB_CHAT_MAX_RETRIES`, `WEB_CHAT_RETRY_DELAY`, `WEB_CHAT_PLUGIN_NAME`, `WEB_CHAT_PLATFORM_NAME`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+// Needed, but with a default here: the host fills in what the environment has, and checks, before it comes to that.
+#[schemars(extend("required" = ["api_url", "api_key"]))]
 pub(crate) struct Settings {
-    /// The bridge: its site's root, its `…/api/v1/`, or the address of its `index.php`. Needed.
+    /// The bridge: its site's root, its `…/api/v1/`, or the address of its `index.php`.
     #[schemars(url)]
     pub api_url: Option<String>,
-    /// The bridge's key for pollers. Needed.
+    /// The bridge's key for pollers.
     pub api_key: Secret,
     /// The bridge's key for operators. With it, messages whose answer got lost on the way are found again, and answers are not repeated.
     pub admin_key: Secret,

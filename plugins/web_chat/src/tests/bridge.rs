@@ -330,7 +330,9 @@ impl State {
         };
         let response =
             |r: &Response| json!({"id": r.id, "session_id": id, "response": r.text, "timestamp": r.timestamp});
-        let messages: Vec<_> = self.messages.iter().filter(|m| m.session == id).map(message).collect();
+        let mut messages: Vec<_> = self.messages.iter().filter(|m| m.session == id).collect();
+        messages.sort_by_key(|message| &message.timestamp);
+        let messages: Vec<_> = messages.into_iter().map(message).collect();
         let responses: Vec<_> = self.responses.iter().filter(|r| r.session == id).map(response).collect();
         (200, json!({"session": {"id": id, "uid": session.uid}, "messages": messages, "responses": responses}))
     }

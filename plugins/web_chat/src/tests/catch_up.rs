@@ -95,7 +95,38 @@ async fn first_start_asks_only_for_what_nobody_answered() {
     let expected =
         [("first question", true), ("question", true), ("second question", false), ("third question", false)];
     assert_eq!(seen, expected.map(|(text, silent)| (text.to_owned(), silent)));
-    assert_eq!(moment(&scene.fake), "2026-02-03T04:05");
+    let baseline = scene.fake.value("baseline").unwrap();
+    let baseline = baseline.as_str().unwrap();
+    // When it was asked, not when it was answered.
+    assert!(("2026-02-03T04:05:00".."2026-02-03T04:05:12").contains(&baseline), "{baseline}");
+}
+
+#[tokio::test]
+async fn messages_are_in_the_order_in_which_they_came_whatever_their_clocks_say() {
+    let bridge = FakeBridge::start().await;
+    bridge.say("s1", "first");
+    bridge.pass(-7200);
+    bridge.say("s1", "second");
+    bridge.mark_all_processed();
+    let settings = with_admin_key(&bridge);
+    let scene = Scene::start(bridge, settings).await;
+    scene.wait_for_texts(2).await;
+    assert_eq!(scene.texts(), ["first", "second"]);
+}
+
+#[tokio::test]
+async fn later_catch_up_looks_back_a_minute() {
+    let bridge = FakeBridge::start().await;
+    bridge.say("long ago", "two minutes before");
+    bridge.pass(90);
+    bridge.say("just now", "half a minute before");
+    bridge.mark_all_processed();
+    let fake = FakeHost::new("web_chat");
+    fake.host().put("baseline", &"2026-02-03T04:07:06Z").await.unwrap();
+    let settings = with_admin_key(&bridge);
+    let scene = Scene::start_with(fake, bridge, settings).await;
+    scene.bridge.wait_for_polls(1).await;
+    assert_eq!(scene.texts(), ["half a minute before"]);
 }
 
 #[tokio::test]

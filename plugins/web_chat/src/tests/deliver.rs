@@ -320,6 +320,12 @@ async fn doubt_that_nobody_could_look_into_remains() {
     let job = in_doubt(&scene.fake.delivery("s1", "hello"));
     scene.bridge.fault("outbox", Fault::Refuse(429, ""));
     assert_eq!(summary(&scene.deliver(&job).await), ("retry", Some(429), true, None));
+    // A part that arrived leaves no doubt about the next.
+    let text = ["a", "b"].map(|letter| letter.repeat(BOUND)).join("\n\n");
+    let long = in_doubt(&scene.fake.delivery("s1", &text));
+    scene.bridge.fault("outbox", Fault::Nothing);
+    scene.bridge.fault("outbox", Fault::Refuse(429, ""));
+    assert_eq!(summary(&scene.deliver(&long).await), ("retry", Some(429), false, None));
     scene.fake.fail_next("busy");
     let scene = scene.restart(with_admin_key);
     assert!(summary(&scene.deliver(&job).await).2);

@@ -150,17 +150,23 @@ async fn lost_answer_without_admin_key_is_told() {
 
 #[tokio::test]
 async fn page_on_its_way_at_the_end_is_still_stored() {
-    let bridge = FakeBridge::start().await;
-    let release = Arc::new(Notify::new());
-    bridge.say("s1", "last words");
-    let settings = settings(&bridge);
-    let scene = Scene::start(bridge, settings).await;
-    scene.bridge.wait_for_polls(1).await;
-    scene.bridge.fault("inbox", Fault::Hold(release.clone()));
+    let scene = Scene::plain().await;
+    let (empty, full) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    scene.bridge.fault("inbox", Fault::Hold(empty.clone()));
+    scene.bridge.fault("inbox", Fault::Hold(full.clone()));
+    scene.bridge.wait_for("the first hold", |bridge| bridge.faults() == 1).await;
+    scene.bridge.say("s1", "last words");
+    empty.notify_one();
     scene.bridge.wait_for_faults().await;
     scene.bridge.say("s1", "too late for the page on its way");
+    assert!(scene.texts().is_empty());
     scene.fake.stop();
-    let (asked, answer) = (scene.bridge.requests().len(), async { release.notify_one() });
+    let asked = scene.bridge.requests().len();
+    // Late, but not too late. A shorter delay would only prove less.
+    let answer = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        full.notify_one();
+    };
     tokio::join!(scene.plugin.stop(), answer);
     assert_eq!(scene.texts(), ["last words"]);
     assert_eq!(scene.bridge.requests().len(), asked);
