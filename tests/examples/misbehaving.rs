@@ -197,7 +197,10 @@ impl Plugin for Misbehaving {
             Way::StartPanics if self.is(Way::StartPanics) => panic!("the start fell over"),
             Way::StartFails if self.is(Way::StartFails) => Err(Error::new("the other side refused the key")),
             Way::StartNeverEnds if self.is(Way::StartNeverEnds) => pending().await,
-            Way::StartBlocks if self.is(Way::StartBlocks) => block(),
+            Way::StartBlocks if self.is(Way::StartBlocks) => {
+                self.host.healthy("about to block");
+                block()
+            }
             Way::Degraded | Way::Pauses => {
                 self.act(self.settings.way).await;
                 Ok(())

@@ -1,7 +1,19 @@
-//! What the tests of the whole share: the libraries and the program as cargo builds them, a place with plugins that go wrong, and a
-//! way to wait for conditions instead of time.
+//! What the tests of the whole share: the libraries and the program as cargo builds them; a host, a PHP bridge, an agent and visitors that
+//! are real and go wrong when they are told to; a place with plugins that misbehave; a way to wait for conditions instead of time.
 
+pub mod agent;
 pub mod artifacts;
+pub mod chance;
+pub mod client;
+pub mod disk;
+pub mod document;
+pub mod events;
+pub mod guest;
+pub mod host;
+pub mod php;
+pub mod ports;
 pub mod recorder;
+pub mod skip;
+pub mod visitor;
 pub mod wait;
 pub mod workshop;

@@ -1,5 +1,19 @@
 //! All tests of the whole in one binary: it links once, and builds the libraries once.
 
+mod bridge_pollers;
+mod bridge_visitors;
+mod chat_messages;
+mod chat_rooms;
+mod chat_stream;
+mod command_line;
+mod documents;
+mod journey;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
+mod routes;
+mod store;
+mod storm;
+mod system;
+mod tcp_chat;
+mod two_hosts;

@@ -1,7 +1,7 @@
 //! Plugins that go wrong while they live: what happens to the instance, what operators are told, and that a steady neighbour of the same
 //! library in the same process never notices.
 
-use arcuate::plugins::{HandleError, Problem, State, inspect_all};
+use arcuate::plugins::{HandleError, InstanceStatus, Problem, State, inspect_all};
 use arcuate_tests::recorder::{Heard, Recorder};
 use arcuate_tests::wait::{soon, until, until_is};
 use arcuate_tests::workshop::{Open, Workshop};
@@ -72,8 +72,10 @@ async fn constructor_that_refuses_fails_with_its_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn constructor_that_never_returns_fails_and_leaves_a_thread() {
     let open = Workshop::new().odd("new_blocks", "times = 1").start_seconds(2.0).start().await;
-    let status = until_is(|| open.status("odd"), |status| status.restarts == 1 && status.state == State::Running).await;
-    assert_eq!(status.threads_left, 1);
+    // A busy machine may have needed more tries, and left threads for a while.
+    let is_up = |status: &InstanceStatus| status.state == State::Running && status.threads_left == 1;
+    let status = until_is(|| open.status("odd"), is_up).await;
+    assert!(status.restarts >= 1);
     let error = status.last_error.unwrap().text;
     assert!(error.contains("its constructor took longer than 2 s ([plugins] start_seconds)"), "{error}");
     open.assert_goes_on().await;
@@ -84,7 +86,7 @@ async fn constructor_that_never_returns_fails_and_leaves_a_thread() {
 #[tokio::test(flavor = "multi_thread")]
 async fn constructor_that_returns_late_makes_an_instance_that_is_ended() {
     let open = Workshop::new().odd("new_is_slow", "times = 1\ndelay_ms = 3000").start_seconds(2.0).start().await;
-    until_is(|| open.status("odd"), |status| status.restarts == 1 && status.state == State::Running).await;
+    until_is(|| open.status("odd"), |status| status.restarts >= 1 && status.state == State::Running).await;
     until_is(|| open.status("odd"), |status| status.threads_left == 0).await;
     let one = Ok(Outcome::reply("1"));
     while open.job("odd", "counts").await != one {
@@ -109,7 +111,7 @@ async fn start_that_fails_or_panics_fails_with_its_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn start_that_outlasts_its_deadline_fails() {
     let open = Workshop::new().odd("start_never_ends", "times = 1").start_seconds(2.0).start().await;
-    let status = until_is(|| open.status("odd"), |status| status.restarts == 1 && status.state == State::Running).await;
+    let status = until_is(|| open.status("odd"), |status| status.restarts >= 1 && status.state == State::Running).await;
     let error = status.last_error.unwrap().text;
     assert!(error.contains("its start took longer than 2 s ([plugins] start_seconds)"), "{error}");
     assert_eq!(status.threads_left, 0);
@@ -262,8 +264,8 @@ async fn host_ends_in_time_while_an_instance_still_starts() {
         let (manager, recorder) = (manager.clone(), recorder.clone());
         async move { manager.start(recorder.clone(), recorder).await }
     });
-    let starts = || manager.state("odd").filter(|status| status.state == State::Starting);
-    until("odd starts", starts).await;
+    let blocks = || manager.state("odd").filter(|status| status.last_success.is_some());
+    assert_eq!(until("the start blocks", blocks).await.state, State::Starting);
     soon("all stop", manager.stop(Duration::from_secs(5))).await;
     assert_eq!(manager.state("odd").unwrap().state, State::Zombie);
     soon("the start ends too", starting).await.unwrap();

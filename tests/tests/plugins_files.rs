@@ -91,8 +91,9 @@ async fn truncated_library_is_rejected() {
 #[test]
 fn library_cut_anywhere_is_refused() {
     let whole = library();
-    let workshop = Workshop::new().put_bytes("misbehaving", &whole);
+    let workshop = Workshop::new();
     let path = workshop.path("misbehaving");
+    fs::remove_file(&path).unwrap();
     let step = whole.len() / 50;
     let lengths = (0..50).map(|n| n * step).chain([1, 4, 16, 63, 64, 65, whole.len() - 1]);
     for length in lengths {
@@ -151,8 +152,12 @@ fn other_files_of_the_directory_are_listed_and_block_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn library_overwritten_while_loaded_changes_nothing() {
-    let open = Workshop::new().start().await;
-    fs::write(open.workshop.path("misbehaving"), b"somebody builds again").unwrap();
+    let workshop = Workshop::new();
+    let path = workshop.path("misbehaving");
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, library()).unwrap();
+    let open = workshop.start().await;
+    fs::write(&path, b"somebody builds again").unwrap();
     open.assert_goes_on().await;
     // Nor does a restart look at it again.
     assert!(open.job("steady", "task_fails").await.is_ok());

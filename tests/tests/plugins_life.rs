@@ -6,7 +6,7 @@ use arcuate_tests::workshop::{Workshop, job};
 use plugin_api::{Limits, Outcome, Request};
 use std::time::Duration;
 
-const AMPLE: Duration = Duration::from_secs(30);
+const AMPLE: Duration = Duration::from_secs(600);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instance_runs_from_check_to_stop() {

@@ -3,8 +3,10 @@
 use super::Operator;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::http::Params;
 use crate::plugins::{Inspection, InstanceStatus, Problem, State as PluginState, inspect_all, inspect_others};
 use crate::state::App;
+use crate::store::Store;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -17,28 +19,35 @@ pub fn router() -> Router<App> {
         .route("/api/v1/admin/plugins/{name}", get(show_plugin))
 }
 
-async fn list_plugins(_: Operator, State(app): State<App>) -> Json<Value> {
-    Json(json!({ "plugins": app.manager.states() }))
+async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Result<Json<Value>> {
+    let mut listed = json!({ "plugins": app.manager.states() });
+    if params.flag("all")?.unwrap_or_default() {
+        // Each file there is opened and read a little.
+        let others = tokio::task::spawn_blocking(move || others(&app.config)).await;
+        listed["others"] = others.map_err(|error| Error::Internal(error.to_string()))??;
+    }
+    Ok(Json(listed))
 }
 
 async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>> {
     let status = app.manager.state(&name).ok_or_else(|| unknown(&name))?;
     let mut value = serde_json::to_value(&status).map_err(|error| Error::Internal(error.to_string()))?;
     add_manifest(&mut value, app.manager.manifest(&name));
-    let counts = app.store.read(|read| read.job_counts()).await?;
-    let own =
-        counts.into_iter().filter(|(instance, ..)| *instance == name).map(|(_, state, count)| (state, count.into()));
-    value["queue"] = Value::Object(own.collect());
+    value["queue"] = job_counts(&app.store, &name).await?;
     Ok(Json(value))
+}
+
+/// How many jobs an instance has in each state.
+pub async fn job_counts(store: &Store, name: &str) -> Result<Value> {
+    let counts = store.read(|read| read.job_counts()).await?;
+    let own = counts.into_iter().filter(|(instance, ..)| instance == name);
+    Ok(Value::Object(own.map(|(_, state, count)| (state, count.into())).collect()))
 }
 
 /// Instances that are not as they should be, for `/ready`.
 pub fn troubled(app: &App) -> Value {
-    let troubled = app.manager.states().into_iter().filter(|status| {
-        let well =
-            matches!(status.state, PluginState::Running) || (!status.enabled && status.state == PluginState::Checked);
-        !well
-    });
+    let troubled =
+        app.manager.states().into_iter().filter(|status| status.enabled && status.state != PluginState::Running);
     let shown = troubled.map(|status| {
         json!({
             "name": status.name,
@@ -52,10 +61,14 @@ pub fn troubled(app: &App) -> Value {
     shown.collect()
 }
 
-/// The same list without a host: what the libraries and settings say.
-pub fn list_at_rest(config: &Config) -> Value {
+/// The same list without a host: what the libraries and settings say. `all`: the libraries, too, that no instance names.
+pub fn list_at_rest(config: &Config, all: bool) -> Result<Value> {
     let plugins: Vec<Value> = inspect_all(&config.plugins).iter().map(at_rest).collect();
-    json!({ "plugins": plugins })
+    let mut listed = json!({ "plugins": plugins });
+    if all {
+        listed["others"] = others(config)?;
+    }
+    Ok(listed)
 }
 
 pub fn show_at_rest(config: &Config, name: &str) -> Result<Value> {
@@ -67,7 +80,7 @@ pub fn show_at_rest(config: &Config, name: &str) -> Result<Value> {
 }
 
 /// Libraries in the plugin directory that no instance names.
-pub fn others(config: &Config) -> Result<Value> {
+fn others(config: &Config) -> Result<Value> {
     let failed = |error: std::io::Error| Error::Unavailable(format!("the plugin directory cannot be read: {error}"));
     let others = inspect_others(&config.plugins).map_err(failed)?;
     let shown = others.iter().map(|other| {
@@ -110,10 +123,12 @@ fn unknown(name: &str) -> Error {
     Error::NotFound(format!("no plugin instance has the name {name}; `arcuate plugins list` shows them"))
 }
 
-/// One line for the terminal at the start.
+/// One line for the start: name, state, library with its version, and why it is in that state, divided by tabs. Texts of plugins have none.
 pub fn summary(status: &InstanceStatus) -> String {
-    let version = status.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-    let library = if status.library == status.name { String::new() } else { format!(" ({}{version})", status.library) };
-    let reason = status.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{}{library} {}{reason}", status.name, status.state)
+    let InstanceStatus { name, library, version, enabled, state, reason, .. } = status;
+    let state = if *enabled { state.to_string() } else { "disabled".into() };
+    let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    // What is wrong with one that is not meant to run can wait until it is.
+    let reason = reason.as_deref().filter(|_| *enabled).unwrap_or_default();
+    format!("{name}\t{state}\t{library}{version}\t{reason}")
 }

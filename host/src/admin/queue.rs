@@ -85,7 +85,7 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
 }
 
 pub async fn show(store: &Store, id: &str) -> Result<Value> {
-    let id = parse(id)?;
+    let id = job_id(id)?;
     let (job, attempts) = store
         .read(move |read| {
             let job = read.job(id)?.ok_or_else(|| unknown(&id.to_string()))?;
@@ -174,7 +174,7 @@ async fn each(
     if ids.len() > IDS {
         return Err(Error::Invalid(format!("at most {IDS} ids at once")));
     }
-    let ids = ids.iter().map(|id| parse(id)).collect::<Result<Vec<_>>>()?;
+    let ids = ids.iter().map(|id| job_id(id)).collect::<Result<Vec<_>>>()?;
     let affected = ids.len();
     store.write_patiently(move |tx| ids.iter().try_for_each(|id| deed(tx, *id))).await?;
     Ok(json!({ "affected": affected }))
@@ -206,7 +206,7 @@ fn state(name: Option<&str>) -> Result<Option<State>> {
 }
 
 /// What is no id is an unknown one.
-fn parse(id: &str) -> Result<JobId> {
+pub fn job_id(id: &str) -> Result<JobId> {
     id.trim().parse().map_err(|_| unknown(id))
 }
 

@@ -1,16 +1,62 @@
-//! The command line.
+//! The command line. A command loads the configuration, finds the running host or the store at rest (`session`), calls the very function
+//! that the admin API calls, and shows the answer as JSON or for people (`view`, `table`). `report` says how it ends.
 
+mod ago;
+mod args;
+mod check;
+mod client;
+mod confirm;
+mod harmless;
+mod logs;
+mod people;
+mod plugins;
+mod plugins_view;
+mod queue;
+mod queue_view;
+mod report;
 mod serve;
+mod session;
+mod table;
+mod view;
 
-use crate::config;
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use args::{Cli, Command, Stored};
+use clap::Parser;
+use report::Report;
+use session::Desk;
+use std::future::Future;
 use std::process::ExitCode;
+use view::View;
 
 pub fn main() -> ExitCode {
-    match config::load(None, std::env::vars_os()) {
-        Ok(loaded) => serve::serve(loaded),
-        Err(mistakes) => {
-            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
-            ExitCode::from(2)
-        }
-    }
+    let cli = Cli::parse();
+    let view = View::new(&cli.common);
+    let loaded = config::load(cli.common.config.as_deref(), std::env::vars_os());
+    let command = cli.command.unwrap_or(Command::Serve);
+    let report = match (command, loaded) {
+        (Command::Check, loaded) => check::check(loaded, &view),
+        (_, Err(mistakes)) => Report::refusal(mistakes.iter().map(ToString::to_string).collect()),
+        (Command::Serve, Ok(loaded)) => serve::serve(loaded, &view).into(),
+        (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded.config, &view)).into(),
+        (Command::Stored(command), Ok(loaded)) => wait(at_desk(&command, &loaded.config, &view)).into(),
+    };
+    report.tell()
+}
+
+/// A command asks one thing after the other: this thread is enough.
+fn wait(command: impl Future<Output = Result<String>>) -> Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::Unavailable(format!("no runtime: {error}")))?.block_on(command)
+}
+
+async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<String> {
+    let desk = Desk::open(config).await?;
+    let told = match command {
+        Stored::Queue(command) => queue::run(command, &desk, view).await,
+        Stored::Conversations(command) => people::conversations(command, &desk, view).await,
+        Stored::Users(command) => people::users(command, &desk, view).await,
+    };
+    desk.close().await;
+    told
 }

@@ -100,6 +100,7 @@ fn connection(
         router.clone().oneshot(request)
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER).pipeline_flush(true);
+    // Not `pipeline_flush`: with it hyper takes a body's frames without bound, and a reader that does not read would cost all that it misses.
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     builder.serve_connection(TokioIo::new(socket), service)
 }

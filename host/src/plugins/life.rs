@@ -6,6 +6,7 @@ use super::text::spoken;
 use super::voice::{Failure, fail};
 use plugin_api::raw::Buffer;
 use plugin_api::{Job, Limits, Outcome, Request, Response, http};
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -31,8 +32,8 @@ pub enum HandleError {
     /// The instance was stopped, or the one who waited gave up.
     #[error("cancelled, because the plugin was stopped")]
     Cancelled,
-    /// The answer cannot be understood.
-    #[error("{0}")]
+    /// Why its answer cannot be used.
+    #[error("the plugin's answer cannot be used: {0}")]
     Broken(String),
 }
 
@@ -74,17 +75,15 @@ impl Life {
     }
 
     pub(super) async fn handle(&self, job: &Job, deadline: Duration) -> Result<Outcome, HandleError> {
-        let job = serde_json::to_vec(job).map_err(|error| HandleError::Broken(error.to_string()))?;
+        let job = serde_json::to_vec(job).map_err(broken)?;
         let ended = self.within(deadline, self.raw.handle(job)).await;
         self.count_panics(&ended);
-        let unreadable = |error| HandleError::Broken(format!("the plugin's outcome cannot be read: {error}"));
-        serde_json::from_slice(ended?.bytes()).map_err(unreadable)
+        serde_json::from_slice(ended?.bytes()).map_err(broken)
     }
 
     pub(super) async fn http(&self, request: Request, deadline: Duration) -> Result<Response, HandleError> {
-        let request = http::encode(request).map_err(|error| HandleError::Broken(error.to_string()))?;
-        let unreadable = |error| HandleError::Broken(format!("the plugin's response cannot be read: {error}"));
-        http::decode(self.within(deadline, self.raw.http(request)).await?.bytes()).map_err(unreadable)
+        let request = http::encode(request).map_err(broken)?;
+        http::decode(self.within(deadline, self.raw.http(request)).await?.bytes()).map_err(broken)
     }
 
     fn count_panics(&self, ended: &Result<Buffer, HandleError>) {
@@ -144,4 +143,8 @@ impl Life {
     pub(super) fn raw(&self) -> Raw {
         self.raw.clone()
     }
+}
+
+fn broken(error: impl fmt::Display) -> HandleError {
+    HandleError::Broken(error.to_string())
 }

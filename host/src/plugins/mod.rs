@@ -2,9 +2,9 @@
 //! their instances running, and is the only way to and from their code.
 //!
 //! `directory` and `inspect` (with `elf`) say what lies there without running it · `copies` and `library` bring one copy of each library
-//! into the process · `loader` and `context` are the boundary · `voice`, `calls` and `logs` take what instances tell · `life` is one created instance ·
-//! `slot` and `status` are what is known about a configured one · `supervisor` keeps it running, as fast as `restarts` allows · `manager`
-//! is the door for the rest of the host.
+//! into the process · `loader` and `context` are the boundary · `voice`, `calls` and `logs` take what instances tell, `host_api` answers
+//! what they ask, `http_api` serves their requests · `life` is one created instance · `slot` and `status` are what is known about a
+//! configured one · `supervisor` keeps it running, as fast as `restarts` allows · `manager` is the door for the rest of the host.
 //!
 //! What plugins can do to the host, and what it does about it, is tried out in `tests/`.
 

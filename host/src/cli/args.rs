@@ -1,0 +1,291 @@
+//! What can be typed: commands, their options, and the help with an example for each.
+
+use crate::store::State;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A plugin host that bridges chats to agents.
+#[derive(Debug, Parser)]
+#[command(name = "arcuate", version, after_help = TOP)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Configuration; else ./config.toml, or the defaults
+    #[arg(long, global = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// One line of JSON; errors stay text on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Runs the host in the foreground (the default)
+    #[command(after_help = SERVE)]
+    Serve,
+    /// Tells every mistake in the configuration, and starts nothing
+    #[command(after_help = CHECK)]
+    Check,
+    /// What runs, what does not, and why
+    #[command(subcommand, after_help = PLUGINS)]
+    Plugins(Plugins),
+    #[command(flatten)]
+    Stored(Stored),
+}
+
+/// Commands about what the store holds.
+#[derive(Debug, Subcommand)]
+pub(super) enum Stored {
+    /// Work that waits, runs, is done or has failed
+    #[command(subcommand, after_help = QUEUE)]
+    Queue(Queue),
+    /// What was bridged
+    #[command(subcommand, after_help = CONVERSATIONS)]
+    Conversations(Conversations),
+    /// The people who wrote
+    #[command(subcommand, after_help = USERS)]
+    Users(Users),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Plugins {
+    /// All instances of the configuration
+    #[command(after_help = PLUGINS_LIST)]
+    List {
+        /// Also the other libraries in the plugin directory
+        #[arg(long)]
+        all: bool,
+    },
+    /// One instance, with its settings and its jobs
+    #[command(after_help = PLUGINS_SHOW)]
+    Show {
+        /// Of the instance, as in [plugins.NAME]
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Queue {
+    /// Jobs, newest first
+    #[command(after_help = QUEUE_LIST)]
+    List(QueueList),
+    /// One job with all its attempts
+    #[command(after_help = QUEUE_SHOW)]
+    Show {
+        /// As `queue list` shows it
+        id: String,
+    },
+    /// Runs failed or flushed jobs again, under their old ids
+    #[command(after_help = QUEUE_RETRY, override_usage = RETRY_USAGE)]
+    Retry(QueueRetry),
+    /// Marks pending jobs as flushed: kept for the record, not run
+    #[command(after_help = QUEUE_FLUSH)]
+    Flush(QueueFlush),
+    /// Removes jobs and their record; one that runs is refused
+    #[command(after_help = QUEUE_DELETE)]
+    Delete(QueueDelete),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueList {
+    /// pending, processing, completed, failed or flushed
+    #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(State::ALL.map(State::name)))]
+    pub state: Option<String>,
+    #[command(flatten)]
+    pub which: Which,
+    #[command(flatten)]
+    pub page: Page,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Which {
+    /// Only jobs of this plugin instance
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub plugin: Option<String>,
+    /// Only jobs of this kind: agent_turn, deliver, ingest, …
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pub kind: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Page {
+    /// Lines of one page, at most 1000
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Goes on where an earlier page ended
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueRetry {
+    /// Some jobs, by their ids
+    #[arg(value_name = "ID", required_unless_present = "state", conflicts_with_all = ["state", "plugin", "kind"])]
+    pub ids: Vec<String>,
+    /// All jobs in this state: failed or flushed
+    #[arg(long, hide_possible_values = true, value_parser = [State::Failed.name(), State::Flushed.name()])]
+    pub state: Option<String>,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["all", "plugin", "kind"])]
+pub(super) struct QueueFlush {
+    /// All pending jobs
+    #[arg(long, conflicts_with_all = ["plugin", "kind"])]
+    pub all: bool,
+    #[command(flatten)]
+    pub which: Which,
+    /// Does not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueueDelete {
+    /// The jobs, by their ids
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
+    /// Does not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Conversations {
+    /// Conversations, newest first
+    #[command(after_help = CONVERSATIONS_LIST)]
+    List {
+        /// Only conversations of this platform
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        platform: Option<String>,
+        /// Only conversations of the person with this id
+        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+        user: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Users {
+    /// People with their profiles on platforms, newest first
+    #[command(after_help = USERS_LIST)]
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+}
+
+const TOP: &str = "\
+Examples:
+  arcuate                             serve with ./config.toml or the defaults
+  arcuate check                       is the configuration right?
+  arcuate plugins list                what runs, and what does not
+  arcuate queue list --state failed   what went wrong
+
+Commands ask the running host. When none runs, they open its store themselves.
+Exit codes: 0 done · 1 failed (unknown id, store in use, no answer) · 2 usage or
+configuration. Colours only on a terminal, and not where NO_COLOR is set.";
+
+const SERVE: &str = "\
+Example:
+  arcuate serve --config /etc/arcuate/config.toml
+
+ARCUATE_LOG says how much is logged on stderr: error, warn, info (the default),
+debug, or per part, such as ARCUATE_LOG=arcuate::queue=debug,info.
+JSON, once it listens: {version, pid, listening, config, store, token_file,
+plugins: [{name, state, library, reason}], warnings}";
+
+const CHECK: &str = "\
+Example:
+  arcuate check --config /etc/arcuate/config.toml
+
+Mistakes go to stderr, as PATH:LINE:COLUMN: what is wrong, what would be right;
+with one of them the exit code is 2. Warnings do not change it.
+JSON: {ok, mistakes: [{place, line, column, text}], warnings: [the same]}";
+
+const PLUGINS: &str = "\
+Example:
+  arcuate plugins list";
+
+const PLUGINS_LIST: &str = "\
+Example:
+  arcuate plugins list --all
+
+JSON: {plugins: [{name, library, version, state, reason, last_success,
+last_error, …}]}; with --all also others: [{path, library, version, reason}]";
+
+const PLUGINS_SHOW: &str = "\
+Example:
+  arcuate plugins show assistant";
+
+const QUEUE: &str = "\
+Example:
+  arcuate queue list --state failed";
+
+const QUEUE_LIST: &str = "\
+Example:
+  arcuate queue list --state failed --plugin web_chat
+
+JSON: {jobs: [{id, kind, state, plugin, lane, attempts, max_attempts, next_at,
+last_error, created_at}], cursor}; the cursor is null on the last page";
+
+const QUEUE_SHOW: &str = "\
+Example:
+  arcuate queue show 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b";
+
+const QUEUE_RETRY: &str = "\
+Examples:
+  arcuate queue retry 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b
+  arcuate queue retry --state failed --plugin web_chat
+
+Ids stay, and with them the idempotency keys; attempts count from 0 again.
+JSON: {affected}";
+
+const RETRY_USAGE: &str = "\
+arcuate queue retry <ID>...
+       arcuate queue retry --state failed|flushed [--plugin NAME] [--kind KIND]";
+
+const QUEUE_FLUSH: &str = "\
+Example:
+  arcuate queue flush --plugin web_chat
+
+Asks first on a terminal.  JSON: {affected}";
+
+const QUEUE_DELETE: &str = "\
+Example:
+  arcuate queue delete 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b
+
+Asks first on a terminal.  JSON: {affected}";
+
+const CONVERSATIONS: &str = "\
+Example:
+  arcuate conversations list";
+
+const CONVERSATIONS_LIST: &str = "\
+Example:
+  arcuate conversations list --platform web_chat
+
+JSON: {conversations: [{id, room_id, plugin, external_id, user, last_activity,
+…}], cursor}";
+
+const USERS: &str = "\
+Example:
+  arcuate users list";
+
+const USERS_LIST: &str = "\
+Example:
+  arcuate users list --limit 10
+
+JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
+display_name, …}]}], cursor}";

@@ -1,0 +1,163 @@
+//! Plugin instances as people see them.
+
+use super::ago;
+use super::table::{Fit, Shown, Table, Tone, pairs};
+use super::view::{View, field, items};
+use crate::clock;
+use serde_json::{Value, json};
+
+const DISABLED: &str = "disabled";
+
+/// `plugins list`, with the other libraries where they were asked for.
+pub(super) fn list(listed: &Value, view: &View) -> String {
+    let others = if listed["others"].is_array() { others(items(listed, "others"), view) } else { String::new() };
+    instances(items(listed, "plugins"), view) + &others
+}
+
+/// `plugins show`.
+pub(super) fn show(shown: &Value, view: &View) -> String {
+    described(shown, view) + &settings(shown, view)
+}
+
+/// What a start found, from the lines of `admin::plugins::summary`.
+pub(super) fn summaries(lines: &[String]) -> Vec<Value> {
+    let fields = lines.iter().map(|line| line.splitn(4, '\t').collect::<Vec<_>>());
+    let of = |fields: Vec<&str>| {
+        let at = |index: usize| fields.get(index).copied().unwrap_or_default();
+        json!({ "name": at(0), "state": at(1), "library": at(2), "reason": at(3) })
+    };
+    fields.map(of).collect()
+}
+
+/// The same as a table, for people.
+pub(super) fn started(summaries: &[Value], view: &View) -> String {
+    let columns = [("PLUGIN", Fit::Whole), ("STATE", Fit::Whole), ("LIBRARY", Fit::Cut)];
+    let mut table = Table::new(&columns, "REASON").with_whole_notes();
+    for row in summaries {
+        let state = field(row, "state");
+        let cells = [field(row, "name").into(), Shown::toned(&state, tone(&state)), field(row, "library").into()];
+        table.row(cells, &field(row, "reason"));
+    }
+    table.render(view)
+}
+
+fn instances(rows: &[Value], view: &View) -> String {
+    let columns = [
+        ("NAME", Fit::Whole),
+        ("STATE", Fit::Whole),
+        ("SINCE", Fit::Optional),
+        ("LIBRARY", Fit::Cut),
+        ("VERSION", Fit::Optional),
+    ];
+    let (mut table, now) = (Table::new(&columns, "REASON").with_whole_notes(), clock::now());
+    for row in rows {
+        let state = state(row);
+        let cells = [
+            field(row, "name").into(),
+            Shown::toned(&state, tone(&state)),
+            ago::age(&field(row, "since"), now).into(),
+            field(row, "library").into(),
+            field(row, "version").into(),
+        ];
+        // What is wrong with one that is not meant to run can wait until it is.
+        let note = if row["enabled"] == false { String::new() } else { field(row, "reason") };
+        table.row(cells, &note);
+    }
+    table.render(view)
+}
+
+/// As people call it: whether it is meant to run comes first.
+fn state(row: &Value) -> String {
+    if row["enabled"] == false { DISABLED.into() } else { field(row, "state") }
+}
+
+fn tone(state: &str) -> Tone {
+    match state {
+        "Running" => Tone::Good,
+        "Rejected" | "Failed" | "Quarantined" | "Zombie" => Tone::Bad,
+        "Checked" | "Stopped" => Tone::Plain,
+        DISABLED => Tone::Faint,
+        _ => Tone::Busy,
+    }
+}
+
+fn others(rows: &[Value], view: &View) -> String {
+    if rows.is_empty() {
+        return "no other libraries in the plugin directory\n".into();
+    }
+    let columns = [("OTHER LIBRARY", Fit::Whole), ("VERSION", Fit::Whole), ("FILE", Fit::Cut)];
+    let mut table = Table::new(&columns, "REASON").with_whole_notes();
+    for row in rows {
+        let cells = [field(row, "library").into(), field(row, "version").into(), field(row, "path").into()];
+        table.row(cells, &field(row, "reason"));
+    }
+    format!("\n{}", table.render(view))
+}
+
+fn described(shown: &Value, view: &View) -> String {
+    let now = clock::now();
+    let time = |name: &str| Some(field(shown, name)).filter(|time| !time.is_empty()).map(|time| ago::long(&time, now));
+    let reason = field(shown, "reason");
+    let word = |name: &str| match &shown[name] {
+        word @ Value::Object(_) => {
+            // Nothing needs to be said twice.
+            let text = Some(field(word, "text")).filter(|text| *text != reason).unwrap_or_default();
+            format!("{} {text}", ago::long(&field(word, "at"), now))
+        }
+        _ => String::new(),
+    };
+    let number = |name: &str| Some(field(shown, name)).filter(|number| number != "0").unwrap_or_default();
+    pairs(
+        &[
+            ("name", field(shown, "name")),
+            ("state", state(shown)),
+            ("reason", reason.clone()),
+            ("since", time("since").unwrap_or_default()),
+            ("library", format!("{} {}", field(shown, "library"), field(shown, "version"))),
+            ("about", field(shown, "description")),
+            ("roles", words(&shown["roles"])),
+            ("platforms", words(&shown["platforms"])),
+            ("jobs", jobs(&shown["queue"])),
+            ("limits", limits(&shown["limits"])),
+            ("last success", word("last_success")),
+            ("last error", word("last_error")),
+            ("restarts", number("restarts")),
+            ("next restart", time("next_restart").unwrap_or_default()),
+            ("threads left", number("threads_left")),
+        ],
+        view,
+    )
+}
+
+fn words(list: &Value) -> String {
+    let words = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// `2 pending, 1 failed`
+fn jobs(queue: &Value) -> String {
+    let counts = queue.as_object().into_iter().flatten().filter(|(_, count)| **count != json!(0));
+    counts.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+fn limits(limits: &Value) -> String {
+    if limits.is_null() {
+        return String::new();
+    }
+    let seconds = limits["job_timeout_ms"].as_f64().unwrap_or_default() / 1000.0;
+    format!("{} at once, {seconds} s each", limits["concurrency"])
+}
+
+/// What can be set, from the schema in its manifest.
+fn settings(shown: &Value, view: &View) -> String {
+    let Some(properties) = shown["settings_schema"]["properties"].as_object() else { return String::new() };
+    let mut table = Table::new(&[("SETTING", Fit::Whole), ("DEFAULT", Fit::Cut)], "ABOUT").with_whole_notes();
+    for (name, about) in properties {
+        let default = match &about["default"] {
+            Value::Null => String::new(),
+            default => default.to_string(),
+        };
+        table.row([name.into(), default.into()], &field(about, "description"));
+    }
+    format!("\n{}", table.render(view))
+}

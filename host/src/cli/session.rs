@@ -1,0 +1,175 @@
+//! Where a command finds what it asks about: the running host, which the store's lock names, or else the store itself at rest. The same
+//! functions answer in both places. A store is never made here, and nothing changes because somebody looked.
+
+use super::client::Client;
+use crate::auth;
+use crate::config::{Config, Durability};
+use crate::error::{Error, Result};
+use crate::store::lock::{self, Holder, Lock, TakeError};
+use crate::store::slots::Retries;
+use crate::store::{Options, Store};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long another command may have the store, or a host may take to say where it listens.
+const PATIENCE: Duration = Duration::from_secs(3);
+const STEP: Duration = Duration::from_millis(20);
+
+/// What there is for a configuration.
+pub(super) enum Found {
+    Host(Client),
+    /// No host can start while this is held.
+    Rest(Lock),
+    NoStore,
+}
+
+/// Something that answers questions about jobs and people.
+pub(super) enum Desk {
+    Host(Client),
+    Rest(AtRest),
+}
+
+/// An open store with the lock that keeps hosts away from it.
+pub(super) struct AtRest {
+    pub store: Store,
+    _lock: Lock,
+}
+
+pub(super) async fn find(config: &Config) -> Result<Found> {
+    let path = &config.store.path;
+    if !is_there(path)? && !is_there(&lock::path_of(path))? {
+        return Ok(Found::NoStore);
+    }
+    match take(path).await? {
+        Ok(_) if !has_content(path)? => Ok(Found::NoStore),
+        Ok(lock) => Ok(Found::Rest(lock)),
+        Err(holder) => Ok(Found::Host(Client::new(holder, &token(config)?)?)),
+    }
+}
+
+/// Says who has the store already, before a second host takes anything else.
+pub(super) async fn refuse_second_host(config: &Config) -> Result<()> {
+    let path = &config.store.path;
+    if !is_there(&lock::path_of(path))? {
+        return Ok(());
+    }
+    take(path).await?.map(drop).map_err(|holder| TakeError::Held(Some(holder)).into())
+}
+
+impl Desk {
+    pub(super) async fn open(config: &Config) -> Result<Self> {
+        match find(config).await? {
+            Found::Host(client) => Ok(Self::Host(client)),
+            Found::Rest(lock) => AtRest::open(config, lock).map(Self::Rest),
+            Found::NoStore => {
+                let path = config.store.path.display();
+                Err(Error::Unavailable(format!("there is no store at {path} yet; start the host once")))
+            }
+        }
+    }
+
+    pub(super) async fn close(self) {
+        if let Self::Rest(rest) = self {
+            rest.store.close().await;
+        }
+    }
+}
+
+impl AtRest {
+    pub(super) fn open(config: &Config, lock: Lock) -> Result<Self> {
+        let full_durability = config.store.durability == Durability::Full;
+        let options = Options { path: config.store.path.clone(), full_durability, readers: 1 };
+        let (store, _) = Store::open(&options, Arc::default())?;
+        let retries =
+            Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
+        store.with_slots(|slots| slots.retries = retries);
+        Ok(Self { store, _lock: lock })
+    }
+}
+
+/// The lock, or the host that has it and says where it listens.
+async fn take(store: &Path) -> Result<std::result::Result<Lock, Holder>> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match Lock::take(store) {
+            Ok(lock) => return Ok(Ok(lock)),
+            Err(TakeError::Held(Some(holder))) if !holder.url.is_empty() => return Ok(Err(holder)),
+            Err(TakeError::Held(_)) if Instant::now() < end => sleep(STEP).await,
+            Err(TakeError::Held(holder)) => return Err(silent(store, holder)),
+            Err(failed) => return Err(failed.into()),
+        }
+    }
+}
+
+fn silent(store: &Path, holder: Option<Holder>) -> Error {
+    let who = holder.map_or_else(|| "another process".into(), |holder| format!("the process with pid {}", holder.pid));
+    Error::Unavailable(format!(
+        "{who} has the store {} open, but does not say where it listens; wait for its end or stop it",
+        store.display()
+    ))
+}
+
+/// Read, never made: a token that the host does not know would help nobody.
+fn token(config: &Config) -> Result<String> {
+    let configured = config.auth.admin_token.expose();
+    if !configured.is_empty() {
+        return Ok(configured.into());
+    }
+    let path = auth::token_path(&config.store.path);
+    let text = fs::read_to_string(&path).map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => "; run this as the user that runs the host",
+            _ => "",
+        };
+        Error::Unavailable(format!("cannot read the operator's token {}: {error}{hint}", path.display()))
+    })?;
+    Ok(text.trim().into())
+}
+
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().map_err(|error| Error::Unavailable(format!("cannot look for {}: {error}", path.display())))
+}
+
+/// An empty file is one that somebody else made: opening it would make a store.
+fn has_content(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(found) => Ok(!found.is_file() || found.len() > 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::Unavailable(format!("cannot look for {}: {error}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(folder: &Path) -> Config {
+        let mut config = Config::default();
+        config.store.path = folder.join("arcuate.db");
+        config
+    }
+
+    #[tokio::test]
+    async fn find_waits_for_a_command_that_is_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        fs::write(&config.store.path, "content").unwrap();
+        let held = Lock::take(&config.store.path).unwrap();
+        // On one thread: the lock is let go once `find` has met it.
+        let (found, ()) = tokio::join!(find(&config), async { drop(held) });
+        assert!(matches!(found, Ok(Found::Rest(_))));
+    }
+
+    #[tokio::test]
+    async fn find_of_nothing_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder.path().join("data"));
+        assert!(matches!(find(&config).await, Ok(Found::NoStore)));
+        assert!(!folder.path().join("data").exists());
+        assert!(refuse_second_host(&config).await.is_ok());
+    }
+}

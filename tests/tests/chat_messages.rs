@@ -1,0 +1,185 @@
+//! Messages from outside: posted, read by every cursor, bounded, refused in the right order.
+
+use arcuate_tests::host::Host;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn messages(room: &str) -> String {
+    format!("/api/v1/rooms/{room}/messages")
+}
+
+fn texts(page: &Value) -> Vec<String> {
+    let list = page.as_array().expect("a list of messages").iter();
+    list.map(|message| message["content"].as_str().expect("a text").to_owned()).collect()
+}
+
+fn range(numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
+    numbers.map(|number| number.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_is_read_back_as_it_was_posted() {
+    let host = Host::start("").await;
+    let general = host.get("/api/v1/rooms").await.ok()[0]["id"].as_str().expect("a room").to_owned();
+    let metadata = json!({ "nested": [1, 2.5, { "ключ": null }], "sender_type": "agent" });
+    let content = "  <b>\"5 & 6\"</b>\n\t'7' 👩‍👩‍👧 مرحبا \u{202e}abc\u{7f}  ";
+    let body = json!({ "sender": " ada ", "content": content, "metadata": metadata, "extra": true });
+    let posted = host.post(&messages(&general), &body).await.ok();
+    assert_eq!(posted["seq"], 1, "the first number of a fresh store");
+    assert_eq!((&posted["sender"], &posted["content"]), (&json!("ada"), &json!(content.trim())));
+    assert_eq!((&posted["metadata"], &posted["sender_type"]), (&metadata, &json!("agent")));
+    assert_eq!((&posted["room_id"], posted.get("reply_to")), (&json!(general), None));
+    let plain = json!({ "sender": "bob", "content": "x", "metadata": null, "sender_type": "human", "reply_to": " " });
+    let plain = host.post(&messages(&general), &plain).await.ok();
+    assert_eq!((&plain["metadata"], &plain["sender_type"], plain.get("reply_to")), (&json!({}), &json!("human"), None));
+    assert_eq!(host.get(&messages(&general)).await.ok(), json!([posted, plain]));
+    assert!(plain["created_at"].as_str() > posted["created_at"].as_str(), "times rise with the numbers");
+    assert!(posted["id"].is_string() && posted["id"] != plain["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_found_by_every_cursor() {
+    let host = Host::start("").await;
+    let (other, room) = (host.room("other").await, host.room("room").await);
+    let mut seqs = vec![0];
+    for number in 1..=120 {
+        host.say(&other, "in between").await;
+        seqs.push(host.say(&room, &number.to_string()).await["seq"].as_i64().expect("a number"));
+    }
+    assert!(seqs.is_sorted_by(|a, b| a < b));
+    let found = async |query: String| texts(&host.get(&format!("{}{query}", messages(&room))).await.ok());
+    let (a, b) = (seqs[40], seqs[100]);
+    assert_eq!(found(String::new()).await, range(1..=50), "the oldest 50");
+    assert_eq!(found(format!("?after={a}")).await, range(41..=90));
+    assert_eq!(found(format!("?after={a}&limit=3")).await, range(41..=43));
+    assert_eq!(found(format!("?before_seq={b}")).await, range(50..=99), "the newest 50 below it");
+    assert_eq!(found(format!("?before_seq={b}&limit=2")).await, range(98..=99));
+    assert_eq!(found(format!("?after={a}&before_seq={b}&limit=500")).await, range(41..=99));
+    assert_eq!(found("?latest=4".into()).await, range(117..=120));
+    assert_eq!(found(format!("?latest=4&after={a}&limit=1")).await, range(41..=41), "the cursor wins");
+    assert_eq!(found("?after=0&limit=500".into()).await, range(1..=120));
+    assert_eq!(found("?after=-5&limit=1".into()).await, range(1..=1), "clamped");
+    assert_eq!(found("?limit=-1".into()).await, range(1..=1), "clamped");
+    assert_eq!(found("?latest=99999&after=".into()).await, range(1..=120), "clamped, and an empty one is absent");
+    assert!(found(format!("?after={}", i64::MAX)).await.is_empty() && found("?before_seq=0".into()).await.is_empty());
+    for name in ["after", "before_seq", "latest", "limit"] {
+        for wrong in ["x", "1.5", "0x10", "1e3", "%20"] {
+            host.get(&format!("{}?{name}={wrong}", messages(&room))).await.refused(400, &format!("'{name}'"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reply_refers_to_a_message_of_the_same_room() {
+    let host = Host::start("").await;
+    let (room, other) = (host.room("room").await, host.room("other").await);
+    let (question, elsewhere) = (host.say(&room, "?").await, host.say(&other, "?").await);
+    let reply = |to: &Value| json!({ "sender": "bob", "content": "!", "reply_to": to });
+    let answer = host.post(&messages(&room), &reply(&question["id"])).await.ok();
+    assert_eq!(answer["reply_to"], question["id"]);
+    let text = "Referenced reply_to message not found in this room";
+    for wrong in [&elsewhere["id"], &json!("01a1fe0d-be23-76e7-9b23-440ad354ad90"), &json!("first"), &json!(room)] {
+        host.post(&messages(&room), &reply(wrong)).await.refused(400, text);
+    }
+    host.post(&messages("nowhere"), &reply(&json!("first"))).await.refused(404, "Room not found");
+    assert_eq!(texts(&host.get(&messages(&room)).await.ok()), ["?", "!"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_count_characters() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    let post = async |body: Value| host.post(&messages(&room), &body).await;
+    let fits = json!({ "sender": "字".repeat(100), "content": format!(" {} ", "👋".repeat(10_000)) });
+    assert_eq!(post(fits).await.ok()["content"], json!("👋".repeat(10_000)));
+    for sender in ["", " \t", &"é".repeat(101), "a\0b"] {
+        post(json!({ "sender": sender, "content": "x" })).await.refused(400, "Sender must be 1-100 characters");
+    }
+    for content in ["", "\n \u{3000}", &"é".repeat(10_001), "a\0"] {
+        post(json!({ "sender": "ada", "content": content })).await.refused(400, "Content must be 1-10000 characters");
+    }
+    let large = json!({ "sender": "ada", "content": "x", "metadata": "x".repeat(64 * 1024) });
+    post(large).await.refused(400, "metadata must be at most 64 KiB");
+    let kind = json!({ "sender": "ada", "content": "x", "sender_type": "x".repeat(101) });
+    post(kind).await.refused(400, "sender_type");
+    assert_eq!(texts(&host.get(&messages(&room)).await.ok()).len(), 1, "what was refused is not there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_are_told_in_their_order() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    let ask = |room: &str| host.client().ask(Method::POST, &messages(room));
+    let json = "application/json";
+    let nowhere = "nowhere";
+    ask(nowhere).body("{").await.refused(415, "Content-Type: application/json");
+    ask(nowhere).header("content-type", "text/plain").body("{}").await.refused(415, "application/json");
+    let large = ask(nowhere).header("content-type", json).body(vec![b'x'; 10 * 1024 * 1024 + 1]).await;
+    large.refused(413, "10 MiB");
+    ask(nowhere).header("content-type", json).body("{").await.refused(400, "not JSON");
+    ask(nowhere).header("content-type", json).body("").await.refused(400, "not JSON");
+    ask(nowhere).header("content-type", json).body(b"{\"sender\":\"\xff\"}".to_vec()).await.refused(400, "not UTF-8");
+    ask(nowhere).header("content-type", json).body("[".repeat(200_000)).await.refused(400, "not JSON");
+    ask(nowhere).json(&json!({ "content": "x" })).await.refused(422, "sender");
+    ask(nowhere).json(&json!({ "sender": "ada", "content": 7 })).await.refused(422, "content");
+    ask(nowhere).json(&json!({ "sender": "", "content": "x" })).await.refused(400, "Sender");
+    ask(nowhere).json(&json!({ "sender": "ada", "content": "x" })).await.refused(404, "Room not found");
+    let charset = ask(&room).header("content-type", "Application/JSON; charset=utf-8");
+    charset.body(json!({ "sender": "ada", "content": "x" }).to_string()).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_paths_and_methods_are_told_as_such() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    for path in ["/nothing", "/api/v1/nothing", "/api/v2/rooms", "/api/v1/rooms/", "/api/v1/rooms/x/y"] {
+        host.get(path).await.refused(404, "Not found");
+    }
+    for (method, path, allowed) in [
+        (Method::DELETE, messages(&room), "GET,HEAD,POST"),
+        (Method::PATCH, "/api/v1/rooms".into(), "GET,HEAD,POST"),
+        (Method::POST, format!("/api/v1/rooms/{room}/stream"), "GET,HEAD"),
+        (Method::PUT, "/health".into(), "GET,HEAD"),
+    ] {
+        let refused = host.client().ask(method, &path).await;
+        refused.refused(405, "Allow");
+        let mut names: Vec<&str> = refused.header("allow").split(',').map(str::trim).collect();
+        names.sort_unstable();
+        assert_eq!(names.join(","), allowed, "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_over_the_limit_are_refused_and_cost_nothing_when_wrong() {
+    let host = Host::start("limits.messages_per_minute = 3").await;
+    let room = host.room("room").await;
+    for _ in 0..5 {
+        host.post(&messages(&room), &json!({ "sender": "", "content": "x" })).await.is(400);
+    }
+    let body = json!({ "sender": "ada", "content": "x" });
+    // An unknown room is looked for behind the limit.
+    host.post(&messages("nowhere"), &body).await.is(404);
+    for left in ["1", "0"] {
+        let posted = host.post(&messages(&room), &body).await;
+        assert_eq!((posted.status, posted.header("x-ratelimit-remaining")), (200, left), "{posted}");
+    }
+    let refused = host.post(&messages(&room), &body).header("x-forwarded-for", "192.0.2.7").await;
+    refused.refused(429, "Rate limited: max 3 messages per minute");
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds to wait");
+    assert!((1..=60).contains(&wait), "{refused}");
+    assert_eq!(texts(&host.get(&messages(&room)).await.ok()).len(), 2, "reads are free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_count_by_the_address_that_a_trusted_proxy_tells() {
+    let host = Host::start("limits.messages_per_minute = 1\nserver.trusted_proxies = [\"127.0.0.0/8\"]").await;
+    let room = host.room("room").await;
+    let post = |from: &str| {
+        host.post(&messages(&room), &json!({ "sender": "ada", "content": from })).header("x-forwarded-for", from)
+    };
+    post("192.0.2.1").await.ok();
+    post("192.0.2.2").await.ok();
+    post("192.0.2.2").await.is(429);
+    // What the client itself puts in front does not count.
+    post("192.0.2.3, 192.0.2.1").await.is(429);
+}

@@ -1,0 +1,50 @@
+//! The documentation's commands, run as its readers run them. `document.rs` of the harness says how a page marks them.
+
+use arcuate_tests::document::Page;
+use arcuate_tests::skip::skipped;
+use std::process::Command;
+
+/// What this very test run is, or does by itself.
+const KNOWN: [&str; 2] = ["cargo run --release", "cargo test --workspace"];
+
+async fn follow(path: &str, programs: &[&str]) {
+    let there = |program: &&&str| Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    let missing = programs.iter().find(|program| !there(program).is_ok_and(|output| output.status.success()));
+    if let Some(program) = missing {
+        return skipped(path, &format!("it needs {program}"));
+    }
+    let page = Page::read(path);
+    let unknown: Vec<_> = page.unmarked.iter().filter(|block| !KNOWN.contains(&block.as_str())).collect();
+    assert!(unknown.is_empty(), "{path}: commands that nobody tries; put <!-- run: … --> before them: {unknown:#?}");
+    page.run().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readme_does_what_it_says() {
+    follow("README.md", &["curl"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_api_page_does_what_it_says() {
+    follow("docs/chat-api.md", &["curl"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bridge_api_page_does_what_it_says() {
+    follow("docs/bridge-api.md", &["curl"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_chat_page_does_what_it_says() {
+    follow("docs/web-chat.md", &["curl", "php"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operating_page_does_what_it_says() {
+    follow("docs/operating.md", &["curl"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_page_does_what_it_says() {
+    follow("docs/agents.md", &["python3"]).await;
+}

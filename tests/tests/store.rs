@@ -1,0 +1,190 @@
+//! The store under a host: one host at a time, a disk that fills up, a schema from the future, and an end in good order.
+
+use arcuate_tests::agent::{Agent, Manner};
+use arcuate_tests::client::Answer;
+use arcuate_tests::disk::Disk;
+use arcuate_tests::events::Stream;
+use arcuate_tests::host::{Host, Setup};
+use arcuate_tests::visitor::Visitor;
+use arcuate_tests::wait::{PATIENCE, until, until_async};
+use rusqlite::Connection;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+/// A store at this place, and no plugins.
+fn alone(store: &Path) -> String {
+    format!("routes = []\n[store]\npath = \"{}\"\n[plugins.assistant]\nenabled = false\n", store.display())
+}
+
+async fn post(host: &Host, room: &str, text: &str) -> Answer {
+    host.post(&format!("/api/v1/rooms/{room}/messages"), &json!({ "sender": "ada", "content": text })).await
+}
+
+/// Numbers and texts of a room.
+async fn stored(host: &Host, room: &str) -> Vec<(i64, String)> {
+    let messages = host.get(&format!("/api/v1/rooms/{room}/messages?limit=500")).await.ok();
+    let both = |message: &Value| Some((message["seq"].as_i64()?, message["content"].as_str()?.to_owned()));
+    messages.as_array().expect("messages").iter().map(|message| both(message).expect("number and text")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_host_on_a_store_is_refused_and_told_who_has_it() {
+    let mut first = Host::start("").await;
+    let second = Setup::new(&alone(&first.store()));
+    let refused = second.refuse().await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("pid {}", first.pid())), "{refused:?}");
+    assert!(!refused.stdout.contains("listening on"), "{refused:?}");
+    first.get("/ready").await.ok();
+    first.kill_9();
+    // What a killed host left behind keeps nobody out.
+    second.start().await.get("/ready").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taken_port_is_told_before_anything_is_made() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address");
+    let setup = Setup::new(&format!("server.bind = \"{address}\""));
+    let refused = setup.refuse().await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(&format!("cannot listen on {address}")), "{refused:?}");
+    assert!(!setup.folder().join("data").exists(), "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_of_a_newer_host_or_of_another_program_is_refused_with_words_and_left_alone() {
+    let mut host = Host::start("").await;
+    let room = host.room("room").await;
+    host.say(&room, "precious").await;
+    assert!(host.terminate().await.0.success());
+    let store = host.store();
+    let set = |version: u32| {
+        let connection = Connection::open(&store).expect("the store can be opened");
+        connection.pragma_update(None, "user_version", version).expect("the version is set");
+    };
+    let version = Connection::open(&store).expect("the store can be opened");
+    let version: u32 = version.pragma_query_value(None, "user_version", |row| row.get(0)).expect("its version");
+    set(99);
+    let newer = Setup::new(&alone(&store)).refuse().await;
+    assert_eq!(newer.status.code(), Some(1), "{newer:?}");
+    assert!(newer.stderr.contains("version 99") && newer.stderr.contains("newer Arcuate"), "{newer:?}");
+    set(version);
+    host.start_again().await;
+    assert_eq!(stored(&host, &room).await.len(), 1, "it was left as it was");
+
+    let foreign = host.folder().join("foreign.db");
+    Connection::open(&foreign).expect("a database").execute_batch("create table recipes (name)").expect("a table");
+    let other = Setup::new(&alone(&foreign)).refuse().await;
+    assert!(other.status.code() == Some(1) && other.stderr.contains("another program"), "{other:?}");
+    let text = host.folder().join("text.db");
+    fs::write(&text, "Dear diary, ".repeat(1000)).expect("a file");
+    let damaged = Setup::new(&alone(&text)).refuse().await;
+    assert!(damaged.status.code() == Some(1) && damaged.stderr.contains("text.db"), "{damaged:?}");
+    assert!(fs::read_to_string(&text).expect("the file").starts_with("Dear diary"), "it was left as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_disk_refuses_with_the_reason_and_takes_messages_again_when_there_is_space() {
+    let Some(disk) = Disk::mount("a full disk", 24) else { return };
+    let mut host = Host::start(&alone(&disk.path().join("arcuate.db"))).await;
+    let room = host.room("room").await;
+    let mut acknowledged = Vec::new();
+    let mut numbers = 0..;
+    let mut write = async |host: &Host| {
+        let text = format!("{} {}", numbers.next().expect("a number"), "x".repeat(500));
+        let answer = post(host, &room, &text).await;
+        if answer.status == 200 {
+            acknowledged.push((answer.json()["seq"].as_i64().expect("a number"), text));
+        }
+        answer
+    };
+    for _ in 0..10 {
+        write(&host).await.ok();
+    }
+    for round in 0..3 {
+        disk.fill();
+        let refused = loop {
+            let answer = write(&host).await;
+            if answer.status != 200 {
+                break answer;
+            }
+        };
+        refused.refused(503, "the disk that holds the store is full");
+        assert!(!refused.header("retry-after").is_empty(), "{refused}");
+        let visitor = Visitor::new(host.client(), "session_1");
+        visitor.message("Hello?").await.failed(503, "full");
+        let ready = host.get("/ready").await.is(503);
+        assert!(ready["error"].as_str().is_some_and(|text| text.contains("full")), "{ready:#}");
+        host.get("/health").await.ok();
+        host.get("/api/v1/rooms").await.ok();
+
+        disk.empty();
+        let again = async || (host.get("/ready").await.status == 200).then_some(());
+        until_async("the host is ready again, by itself", PATIENCE, again).await;
+        write(&host).await.ok();
+        if round == 1 {
+            host.kill_9();
+            host.start_again().await;
+        }
+    }
+    assert_eq!(stored(&host, &room).await, acknowledged, "what was acknowledged is there, and nothing else");
+    let numbers: Vec<i64> = acknowledged.iter().map(|(seq, _)| *seq).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answer_that_cannot_be_written_waits_for_space_and_is_not_asked_for_again() {
+    let Some(disk) = Disk::mount("an answer on a full disk", 200) else { return };
+    let agent = Agent::start(Manner::default()).await;
+    agent.hold();
+    let store = format!("[store]\npath = \"{}\"\n", disk.path().join("arcuate.db").display());
+    let host = Host::start(&format!("{store}{}", agent.plugin(""))).await;
+    let visitor = Visitor::new(host.client(), "session_1");
+    visitor.say("Hello?").await;
+    until("the agent is asked", || (!agent.calls().is_empty()).then_some(())).await;
+    disk.fill();
+    let room = host.get("/api/v1/conversations").await.ok()["conversations"][0]["room_id"].clone();
+    while post(&host, room.as_str().expect("a room"), "filler").await.status == 200 {}
+    agent.release();
+    let waits = || host.log().contains("an outcome waits to be written").then_some(());
+    until("the outcome waits", waits).await;
+    disk.empty();
+    let answered = async || visitor.answers().await.into_iter().find(|answer| answer.text != "filler");
+    let answer = until_async("the answer comes", PATIENCE, answered).await;
+    assert_eq!(answer.text, "re: Hello?");
+    assert_eq!(agent.calls().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_in_good_order_although_a_stream_is_open_and_a_turn_runs() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let agent = Agent::start(Manner::default()).await;
+        agent.hold();
+        // So long that to wait for the stream's end would fail.
+        let mut host = Host::start(&format!("server.shutdown_seconds = 120\n{}", agent.plugin(""))).await;
+        let visitor = Visitor::new(host.client(), "session_1");
+        visitor.say("Hello?").await;
+        until("the agent is asked", || (!agent.calls().is_empty()).then_some(())).await;
+        let room = host.get("/api/v1/conversations").await.ok()["conversations"][0]["room_id"].clone();
+        let mut stream = Stream::open(host.client(), room.as_str().expect("a room"), "?after=0", &[]).await;
+        stream.until(|event| event.content() == "Hello?").await;
+
+        let (status, time) = host.end(signal).await;
+        assert!(status.success(), "{status}");
+        assert!(time < Duration::from_secs(10), "it took {time:?}");
+        assert_eq!(stream.next_real().await, None, "the stream has ended");
+        assert!(host.stdout().ends_with("stopped\n"), "{}", host.stdout());
+        let wal = host.store().with_file_name("arcuate.db-wal");
+        assert!(fs::metadata(&wal).map_or(0, |file| file.len()) == 0, "all is in one file");
+
+        agent.release();
+        host.start_again().await;
+        assert_eq!(visitor.hears(1).await[0].text, "re: Hello?");
+        agent.assert_one_key_per_message();
+    }
+}
