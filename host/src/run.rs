@@ -1,16 +1,16 @@
 //! The host's life: port, lock, store, plugins, then requests; and the same backwards.
 
+use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
 use crate::metrics::Metrics;
-use crate::plugins::{Api, Manager};
+use crate::plugins::{Api, InstanceStatus, Manager};
 use crate::queue::{Queue, Watcher};
 use crate::state::{App, Limits};
 use crate::store::lock::Lock;
 use crate::store::slots::Retries;
 use crate::store::{Options, Store};
-use crate::{admin, auth};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +19,7 @@ use tokio::sync::watch;
 /// What runs, for those who tell people.
 pub struct Started {
     pub address: SocketAddr,
-    /// A line per instance.
-    pub plugins: Vec<String>,
+    pub plugins: Vec<InstanceStatus>,
     pub warnings: Vec<String>,
     /// Where the operator's token is kept, unless the config has it.
     pub token_path: Option<std::path::PathBuf>,
@@ -47,6 +46,7 @@ pub async fn run(
         path: config.store.path.clone(),
         full_durability: config.store.durability == Durability::Full,
         readers: 2,
+        existing: false,
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
     store.write_patiently(|tx| tx.seed_general()).await?;
@@ -78,7 +78,7 @@ pub async fn run(
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
     started(&Started {
         address,
-        plugins: manager.states().iter().map(admin::plugins::summary).collect(),
+        plugins: manager.states(),
         warnings: unrouted(&config, &manager),
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });

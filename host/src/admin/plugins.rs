@@ -4,7 +4,7 @@ use super::Operator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::Params;
-use crate::plugins::{Inspection, InstanceStatus, Problem, State as PluginState, inspect_all, inspect_others};
+use crate::plugins::{Inspection, Problem, State as PluginState, inspect_all, inspect_others};
 use crate::state::App;
 use crate::store::Store;
 use axum::extract::{Path, State};
@@ -121,14 +121,4 @@ fn add_manifest(value: &mut Value, manifest: Option<&Manifest>) {
 
 fn unknown(name: &str) -> Error {
     Error::NotFound(format!("no plugin instance has the name {name}; `arcuate plugins list` shows them"))
-}
-
-/// One line for the start: name, state, library with its version, and why it is in that state, divided by tabs. Texts of plugins have none.
-pub fn summary(status: &InstanceStatus) -> String {
-    let InstanceStatus { name, library, version, enabled, state, reason, .. } = status;
-    let state = if *enabled { state.to_string() } else { "disabled".into() };
-    let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-    // What is wrong with one that is not meant to run can wait until it is.
-    let reason = reason.as_deref().filter(|_| *enabled).unwrap_or_default();
-    format!("{name}\t{state}\t{library}{version}\t{reason}")
 }

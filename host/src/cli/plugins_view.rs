@@ -4,6 +4,7 @@ use super::ago;
 use super::table::{Fit, Shown, Table, Tone, pairs};
 use super::view::{View, field, items};
 use crate::clock;
+use crate::plugins::InstanceStatus;
 use serde_json::{Value, json};
 
 const DISABLED: &str = "disabled";
@@ -19,14 +20,20 @@ pub(super) fn show(shown: &Value, view: &View) -> String {
     described(shown, view) + &settings(shown, view)
 }
 
-/// What a start found, from the lines of `admin::plugins::summary`.
-pub(super) fn summaries(lines: &[String]) -> Vec<Value> {
-    let fields = lines.iter().map(|line| line.splitn(4, '\t').collect::<Vec<_>>());
-    let of = |fields: Vec<&str>| {
-        let at = |index: usize| fields.get(index).copied().unwrap_or_default();
-        json!({ "name": at(0), "state": at(1), "library": at(2), "reason": at(3) })
+/// What a start found. What is wrong with an instance that is not meant to run can wait until it is.
+pub(super) fn summaries(statuses: &[InstanceStatus]) -> Vec<Value> {
+    let summary = |status: &InstanceStatus| {
+        let state = if status.enabled { status.state.to_string() } else { DISABLED.into() };
+        let version = status.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        let reason = status.reason.as_deref().filter(|_| status.enabled).unwrap_or_default();
+        json!({
+            "name": status.name,
+            "state": state,
+            "library": format!("{}{version}", status.library),
+            "reason": reason,
+        })
     };
-    fields.map(of).collect()
+    statuses.iter().map(summary).collect()
 }
 
 /// The same as a table, for people.

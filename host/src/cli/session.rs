@@ -82,7 +82,7 @@ impl Desk {
 impl AtRest {
     pub(super) fn open(config: &Config, lock: Lock) -> Result<Self> {
         let full_durability = config.store.durability == Durability::Full;
-        let options = Options { path: config.store.path.clone(), full_durability, readers: 1 };
+        let options = Options { path: config.store.path.clone(), full_durability, readers: 1, existing: true };
         let (store, _) = Store::open(&options, Arc::default())?;
         let retries =
             Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };

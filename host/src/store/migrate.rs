@@ -11,12 +11,11 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_fir
 /// Marks a file as a store of Arcuate (`application_id`), so that another program's database is not written into.
 const APPLICATION_ID: i64 = 0x4152_4355;
 
-pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
-    let number = |name: &str| connection.query_row(&format!("pragma {name}"), [], |row| row.get::<_, i64>(0));
-    let version = number("user_version").map_err(sql_error)?;
-    let application = number("application_id").map_err(sql_error)?;
-    let tables = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0));
-    if application != APPLICATION_ID && tables.map_err(sql_error)? > 0 {
+/// The schema's version of a store, 0 for an empty file; another program's database and a newer store are refused.
+pub(super) fn version(connection: &Connection) -> Result<i64> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(sql_error);
+    let version = number("pragma user_version")?;
+    if number("pragma application_id")? != APPLICATION_ID && number("select count(*) from sqlite_schema")? > 0 {
         return Err(Error::Invalid("it is the database of another program; name another file in [store] path".into()));
     }
     let known = MIGRATIONS.len() as i64;
@@ -26,6 +25,21 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
              restore a backup from before the upgrade"
         )));
     }
+    Ok(version)
+}
+
+/// For those who only look.
+pub(super) fn check_current(version: i64) -> Result<()> {
+    let known = MIGRATIONS.len() as i64;
+    if version < known {
+        return Err(Error::Invalid(format!(
+            "its schema has version {version}, this program works with {known}; start the host once, which upgrades it"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn migrate(connection: &mut Connection, version: i64) -> Result<()> {
     for (migration, next) in MIGRATIONS.iter().zip(1..).skip(version as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)?;
         transaction.execute_batch(migration).map_err(sql_error)?;

@@ -46,6 +46,8 @@ pub struct Options {
     /// fsync before each answer; without it the last moments may be lost with the power.
     pub full_durability: bool,
     pub readers: usize,
+    /// Only a store that is there and of today's schema: nothing is made or migrated.
+    pub existing: bool,
 }
 
 /// See the module's text. Cheap to clone.
@@ -85,8 +87,14 @@ impl Store {
         });
         let named =
             |error: Error| Error::Unavailable(format!("cannot open the store {}: {error}", options.path.display()));
-        let mut connection = shared.connect(true).map_err(named)?;
-        migrate::migrate(&mut connection).map_err(named)?;
+        let mut connection = shared.open_file(!options.existing).map_err(named)?;
+        // Before anything of the file is touched: it may be of another program, or of a newer one.
+        let version = migrate::version(&connection).map_err(named)?;
+        if options.existing {
+            migrate::check_current(version).map_err(named)?;
+        }
+        shared.configure(&connection).map_err(named)?;
+        migrate::migrate(&mut connection, version).map_err(named)?;
         let (sender, handed) = mpsc::unbounded_channel();
         let writer = Writer::start(connection, shared.clone(), sender).map_err(named)?;
         let readers = Readers::start(&shared, options.readers).map_err(named)?;
@@ -159,14 +167,26 @@ impl Handed {
 }
 
 impl Shared {
-    /// A connection with this host's settings; the writer's may make the file.
+    /// A connection with this host's settings; a reader's cannot write.
     fn connect(&self, writer: bool) -> Result<Connection> {
-        if writer && let Some(folder) = self.path.parent() {
+        let connection = self.open_file(false)?;
+        self.configure(&connection)?;
+        if !writer {
+            connection.pragma_update(None, "query_only", true).map_err(sql_error)?;
+        }
+        Ok(connection)
+    }
+
+    fn open_file(&self, make: bool) -> Result<Connection> {
+        if make && let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
         }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        flags.set(OpenFlags::SQLITE_OPEN_CREATE, writer);
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(sql_error)?;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, make);
+        Connection::open_with_flags(&self.path, flags).map_err(sql_error)
+    }
+
+    fn configure(&self, connection: &Connection) -> Result<()> {
         connection.busy_timeout(Duration::from_secs(5)).map_err(sql_error)?;
         connection.set_prepared_statement_cache_capacity(256);
         let synchronous = if self.full_durability { "full" } else { "normal" };
@@ -176,11 +196,7 @@ impl Shared {
              pragma wal_autocheckpoint = 16000; pragma journal_size_limit = 67108864; pragma mmap_size = 268435456;
              pragma temp_store = memory; pragma cache_size = -16384;"
         );
-        connection.execute_batch(&settings).map_err(sql_error)?;
-        if !writer {
-            connection.pragma_update(None, "query_only", true).map_err(sql_error)?;
-        }
-        Ok(connection)
+        connection.execute_batch(&settings).map_err(sql_error)
     }
 
     fn set_trouble(&self, trouble: Option<String>) {

@@ -13,7 +13,8 @@ struct Fixture {
 }
 
 fn open(folder: TempDir) -> Fixture {
-    let options = Options { path: folder.path().join("arcuate.db"), full_durability: true, readers: 2 };
+    let options =
+        Options { path: folder.path().join("arcuate.db"), full_durability: true, readers: 2, existing: false };
     let (store, handed) = Store::open(&options, Arc::default()).expect("the store opens");
     Fixture { store, handed, folder }
 }
@@ -337,13 +338,25 @@ fn newer_schema_and_foreign_database_are_refused_with_words() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("arcuate.db");
         Connection::open(&path).unwrap().execute_batch(prepare).unwrap();
-        let options = Options { path, full_durability: true, readers: 1 };
+        let options = Options { path, full_durability: true, readers: 1, existing: false };
         Store::open(&options, Arc::default()).err().expect("the store is refused").to_string()
     };
     let newer = refusal("pragma user_version = 999; pragma application_id = 0x41524355;");
     assert!(newer.contains("version 999") && newer.contains("newer Arcuate"), "{newer}");
     let foreign = refusal("create table recipes (name text);");
     assert!(foreign.contains("database of another program"), "{foreign}");
+}
+
+#[test]
+fn store_that_is_only_looked_at_is_neither_made_nor_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("arcuate.db");
+    let options = Options { path: path.clone(), full_durability: true, readers: 1, existing: true };
+    assert!(Store::open(&options, Arc::default()).is_err() && !path.exists(), "it is not made");
+    Connection::open(&path).unwrap().execute_batch("create table recipes (name text);").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(Store::open(&options, Arc::default()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before, "another program's file stays as it was");
 }
 
 static NOTED: Mutex<std::collections::BTreeSet<String>> = Mutex::new(std::collections::BTreeSet::new());
