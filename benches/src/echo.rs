@@ -22,6 +22,7 @@ pub fn serve() -> Result<()> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on http://{}", listener.local_addr()?);
         let router = Router::new().route("/echo", post(async |Json(message): Json<Message>| Json(message)));
-        Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |socket| drop(socket.set_nodelay(true))), router).await?)
+        Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |socket| drop(socket.set_nodelay(true))), router)
+            .await?)
     })
 }

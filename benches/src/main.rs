@@ -56,7 +56,8 @@ fn measured(arguments: &Arguments) -> Result<()> {
     let report = measure::run(plan, &arguments.names)?;
     println!("{}", report.table());
     if let Some(path) = &arguments.write {
-        std::fs::write(path, report.document()?).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        std::fs::write(path, report.document()?)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         println!("written to {}", path.display());
     }
     Ok(())

@@ -5,7 +5,6 @@ use std::time::Duration;
 /// Counts and times of one whole pass.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    pub name: &'static str,
     /// How often each thing is measured; the median counts.
     pub runs: usize,
     /// Messages in the filled store.
@@ -26,7 +25,6 @@ pub struct Plan {
 impl Plan {
     pub fn whole() -> Self {
         Self {
-            name: "whole",
             runs: 5,
             stored: 1_000_000,
             load: Duration::from_millis(2000),
@@ -40,7 +38,6 @@ impl Plan {
 
     pub fn quick() -> Self {
         Self {
-            name: "quick",
             runs: 2,
             stored: 100_000,
             load: Duration::from_millis(600),

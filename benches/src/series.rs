@@ -34,7 +34,8 @@ impl Series {
     }
 
     pub fn shown(&self, unit: Unit) -> String {
-        let (low, high) = self.0.iter().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
+        let (low, high) =
+            self.0.iter().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(*value), high.max(*value)));
         match self.0.len() {
             0 => "–".into(),
             1 => unit.shown(self.median()),

@@ -15,7 +15,7 @@ const STEP: usize = 5000;
 
 /// Opens a store as the host does, but for the durability.
 pub fn open(path: &Path, full_durability: bool) -> Result<(Store, arcuate::store::Handed)> {
-    let options = Options { path: path.into(), full_durability, readers: 2 };
+    let options = Options { path: path.into(), full_durability, readers: 2, existing: false };
     Ok(Store::open(&options, Arc::default())?)
 }
 
@@ -24,7 +24,9 @@ pub fn make(path: &Path, messages: usize, texts: &Arc<Texts>) -> Result<Vec<Room
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let (store, _handed) = open(path, false)?;
-        let rooms = store.write_patiently(|tx| (0..ROOMS).map(|number| room(tx, number)).collect()).await?;
+        let rooms = store
+            .write_patiently(|tx| (0..ROOMS).map(|number| room(tx, number)).collect::<arcuate::error::Result<Vec<_>>>())
+            .await?;
         fill(&store, &rooms, messages, texts).await?;
         store.close().await;
         check(path, messages)?;

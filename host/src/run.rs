@@ -7,7 +7,7 @@ use crate::http::{self, Listening};
 use crate::metrics::Metrics;
 use crate::plugins::{Api, InstanceStatus, Manager};
 use crate::queue::{Queue, Watcher};
-use crate::state::{App, Limits};
+use crate::state::{App, Limits, Parts};
 use crate::store::lock::Lock;
 use crate::store::slots::Retries;
 use crate::store::{Options, Store};
@@ -59,7 +59,7 @@ pub async fn run(
         .map_err(|error| Error::Internal(format!("checking the plugins: {error}")))?;
     let (stop, stopping) = watch::channel(false);
     let config = Arc::new(config);
-    let app = App {
+    let app = App::new(Parts {
         store: store.clone(),
         manager: manager.clone(),
         queue: queue.clone(),
@@ -68,7 +68,7 @@ pub async fn run(
         admin_token: admin_token.into(),
         config: config.clone(),
         stopping: stopping.clone(),
-    };
+    });
 
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());

@@ -6,13 +6,16 @@ use crate::metrics::Metrics;
 use crate::plugins::Manager;
 use crate::queue::Queue;
 use crate::store::Store;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Cheap to clone.
+/// The parts of the running host, behind one count: each request clones it several times.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
     pub config: Arc<Config>,
     pub store: Store,
     pub manager: Arc<Manager>,
@@ -23,6 +26,20 @@ pub struct App {
     pub admin_token: Arc<str>,
     /// True when the host ends: streams end with it.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// One limiter per kind of request.

@@ -225,6 +225,7 @@ impl Shell {
             let line = line.expect("output is text").unwrap_or_else(|| panic!("the shell has ended: {shown}"));
             if let Some(failed) = line.strip_prefix(MARK) {
                 let refused = ["\"success\":false", "{\"error\":"].iter().any(|word| shown.contains(word));
+                eprintln!("$ {code}\n{shown}");
                 assert!(failed.is_empty() && !refused, "this failed:\n{code}\nand showed:\n{shown}");
                 return shown;
             }

@@ -327,7 +327,16 @@ impl Drop for Host {
             let lines: Vec<&str> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(TAIL)..];
             eprintln!("---- the host's last words (run {}):\n{}\n----", self.runs, tail.join("\n"));
+            keep(&mut self.setup.folder);
         }
+    }
+}
+
+/// With `ARCUATE_TESTS_KEEP` set, what a failed test leaves behind can be looked at.
+pub(crate) fn keep(folder: &mut TempDir) {
+    if std::env::var_os("ARCUATE_TESTS_KEEP").is_some() {
+        folder.disable_cleanup(true);
+        eprintln!("---- kept: {}", folder.path().display());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The project's PHP bridge on PHP's own web server, as it is or made to misbehave. PHP is installed where it is missing and may be.
 
 use crate::client::Client;
+use crate::host::keep;
 use crate::ports::free_port;
 use crate::skip::skipped;
 use crate::visitor::Visitor;
@@ -42,8 +43,7 @@ impl PhpBridge {
     }
 
     async fn serve(test: &str, program: &str, workers: u32) -> Option<Self> {
-        if let Err(why) = php() {
-            skipped(test, why);
+        if !is_there(test) {
             return None;
         }
         let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), free_port());
@@ -108,6 +108,12 @@ impl PhpBridge {
         self.client.get(&path).token(ADMIN_KEY).await.data()
     }
 
+    /// As its operator, removes all that it knows.
+    pub async fn forget_everything(&self) {
+        let path = "/api/v1/?action=clear_data";
+        self.client.post(path, &json!({ "confirm": true })).token(ADMIN_KEY).await.data();
+    }
+
     /// Takes messages out of the inbox as a poller that then loses them.
     pub async fn lose_the_inbox(&self) -> usize {
         let data = self.client.get("/api/v1/?action=inbox&limit=100").token(API_KEY).await.data();
@@ -130,8 +136,14 @@ impl Drop for PhpBridge {
             let told = log.lines().filter(|line| ["PHP ", "rror"].iter().any(|word| line.contains(word)));
             let lines: Vec<&str> = told.collect();
             eprintln!("---- PHP's last words:\n{}\n----", lines[lines.len().saturating_sub(10)..].join("\n"));
+            keep(&mut self.folder);
         }
     }
+}
+
+/// Whether PHP can be used; where not, that is told under the test's name.
+pub fn is_there(test: &str) -> bool {
+    php().map_err(|why| skipped(test, why)).is_ok()
 }
 
 /// Whether there is a PHP that can do it; installed at the first call if need be. An error says why there is none.

@@ -1,5 +1,7 @@
 //! All tests of the whole in one binary: it links once, and builds the libraries once.
 
+mod agent_failures;
+mod bridge_failures;
 mod bridge_pollers;
 mod bridge_visitors;
 mod chat_messages;

@@ -78,7 +78,7 @@ async fn list_messages(State(app): State<App>, Path(id): Path<String>, params: P
     };
     let room = room_id(&id)?;
     let messages = app.store.read(move |read| read.messages(read.room_key(room)?, query, limit)).await?;
-    Ok(raw_json(format!("[{}]", messages.join(","))))
+    Ok(raw_json(messages))
 }
 
 /// JSON that is ready, because it was stored so.

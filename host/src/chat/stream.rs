@@ -32,7 +32,7 @@ async fn stream_room(
     if method == Method::HEAD {
         return Ok([(header::CONTENT_TYPE, "text/event-stream")].into_response());
     }
-    Ok(Reader::new(app.store, key, after.or(since), app.stopping).await?.into_response())
+    Ok(Reader::new(app.store.clone(), key, after.or(since), app.stopping.clone()).await?.into_response())
 }
 
 /// `Last-Event-ID` beats `after`, because a browser that reconnects repeats the old address.

@@ -141,8 +141,8 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// Messages as JSON, ascending.
-    pub fn messages(&self, room: i64, query: MessageQuery, limit: u32) -> Result<Vec<String>> {
+    /// A JSON array of messages, ascending.
+    pub fn messages(&self, room: i64, query: MessageQuery, limit: u32) -> Result<String> {
         let (low, high, order) = match query {
             MessageQuery::After(seq) => (seq, i64::MAX, "asc"),
             MessageQuery::Before(seq) => (0, seq, "desc"),
@@ -153,12 +153,18 @@ impl Read<'_> {
              where e.room = ?1 and e.seq > ?2 and e.seq < ?3 and e.kind = 1 order by e.seq {order} limit ?4"
         );
         let mut statement = self.prepare(&sql)?;
-        let rows = statement.query_map(params![room, low, high, limit], |row| row.get(0)).map_err(sql_error)?;
-        let mut rows: Vec<String> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
-        if order == "desc" {
-            rows.reverse();
+        let mut rows = statement.query(params![room, low, high, limit]).map_err(sql_error)?;
+        // One text for all of them: a page of its own strings costs more than reading it.
+        let (mut text, mut places) = (String::new(), Vec::new());
+        while let Some(row) = rows.next().map_err(sql_error)? {
+            let begin = text.len();
+            text.push_str(row.get_ref(0).map_err(sql_error)?.as_str().map_err(|error| sql_error(error.into()))?);
+            places.push(begin..text.len());
         }
-        Ok(rows)
+        if order == "desc" {
+            places.reverse();
+        }
+        Ok(array(places.into_iter().map(|place| &text[place])))
     }
 
     /// A room's message by its number.
@@ -217,4 +223,17 @@ impl Read<'_> {
         let rows = statement.query_map(params![room, before, limit], |row| row.get(0)).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
+}
+
+/// Ready JSON values as one array.
+fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let mut array = String::from("[");
+    for value in values {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        array.push_str(value);
+    }
+    array.push(']');
+    array
 }

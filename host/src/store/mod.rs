@@ -31,6 +31,7 @@ pub use writer::{CommitStats, Tx};
 use crate::error::{Error, Result};
 use crate::live::bus::Bus;
 use readers::Readers;
+use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use slots::Slots;
 use std::path::{Path, PathBuf};
@@ -189,6 +190,8 @@ impl Shared {
     fn configure(&self, connection: &Connection) -> Result<()> {
         connection.busy_timeout(Duration::from_secs(5)).map_err(sql_error)?;
         connection.set_prepared_statement_cache_capacity(256);
+        // Plans go by the statement alone: where there are statistics, each new value would else have it compiled again.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(sql_error)?;
         let synchronous = if self.full_durability { "full" } else { "normal" };
         // A checkpoint every 64 MB by the writer itself: fewer and calmer than the default's, see ARCHITECTURE.md.
         let settings = format!(

@@ -1,0 +1,117 @@
+//! The figures as a table, and as the page `docs/BENCHMARKS.md`.
+
+use crate::Result;
+use crate::machine;
+use crate::plan::Plan;
+use crate::series::{Series, Unit};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// One line of the table.
+#[derive(Debug, Default)]
+pub struct Row {
+    work: String,
+    figures: Vec<String>,
+    beside: Vec<String>,
+    goals: Vec<(String, bool)>,
+}
+
+impl Row {
+    pub fn new(work: impl Into<String>) -> Self {
+        Self { work: work.into(), ..Self::default() }
+    }
+
+    /// A figure, with its name where the unit does not say enough.
+    #[must_use]
+    pub fn figure(mut self, name: &str, series: &Series, unit: Unit) -> Self {
+        self.figures.push(format!("{name} {}", series.shown(unit)).trim().to_owned());
+        self
+    }
+
+    /// What it is compared with: a share of a baseline.
+    #[must_use]
+    pub fn beside(mut self, share: &Series, of: &str, base: &Series, unit: Unit) -> Self {
+        self.beside.push(format!("{} of {of}, {}", share.shown(Unit::Fraction), base.shown(unit)));
+        self
+    }
+
+    /// What is wanted, and whether it is so.
+    #[must_use]
+    pub fn wanted(mut self, text: &str, is_met: bool) -> Self {
+        self.goals.push((text.into(), is_met));
+        self
+    }
+
+    fn line(&self) -> String {
+        let goal = |(text, is_met): &(String, bool)| if *is_met { text.clone() } else { format!("**missed:** {text}") };
+        let goals: Vec<String> = self.goals.iter().map(goal).collect();
+        let cell = |texts: &[String]| if texts.is_empty() { "–".to_owned() } else { texts.join("; ") };
+        format!("| {} | {} | {} | {} |", self.work, cell(&self.figures), cell(&self.beside), cell(&goals))
+    }
+}
+
+/// All rows, with what they were measured on.
+#[derive(Debug)]
+pub struct Report {
+    pub plan: Plan,
+    pub rows: Vec<Row>,
+    pub machine: Vec<String>,
+    pub took: Duration,
+}
+
+impl Report {
+    pub fn table(&self) -> String {
+        let mut text = String::from("| work | measured | beside the baseline | wanted |\n|---|---|---|---|\n");
+        for row in &self.rows {
+            let _ = writeln!(text, "{}", row.line());
+        }
+        text
+    }
+
+    pub fn document(&self) -> Result<String> {
+        let machine: String = self.machine.iter().map(|line| format!("- {line}\n")).collect();
+        let (date, table, plan) = (machine::date(), self.table(), &self.plan);
+        let (runs, minutes) = (plan.runs, self.took.as_secs_f64() / 60.0);
+        let missed = self.rows.iter().flat_map(|row| &row.goals).filter(|(_, is_met)| !is_met).count();
+        let verdict = match missed {
+            0 => "All wanted figures were reached.".to_owned(),
+            1 => "One wanted figure was missed; it is marked.".to_owned(),
+            missed => format!("{missed} wanted figures were missed; they are marked."),
+        };
+        Ok(format!(
+            "# Measurements\n\nWritten by `benches/run.sh` on {date}. {verdict}\n\n{table}\n{HOW}\nThis pass: median of {runs} runs, \
+             lowest and highest in brackets; {minutes:.1} minutes in all.\n\n## Measured on\n\n{machine}\n{REPEAT}"
+        ))
+    }
+}
+
+const HOW: &str = "\
+## How to read it
+
+A figure by itself says little: machines differ, and this one is shared. What counts is the share of a **baseline** that was measured in
+turns with it, in the same minute:
+
+- `raw`: one thread that writes the rows of a posted message into the same tables with the same settings, N messages per transaction, the
+  search index at its end. What SQLite and the disk give, without a network, JSON or anybody waiting.
+- `echo`: an axum server that reads a posted message as JSON and gives it back, without a store.
+
+The host is the release build in its own process with its default plugins, on a store with `durability = \"full\"` (each answer is on disk)
+and 100 rooms, its limits off. Messages have 100 bytes. The load comes from another process over keep-alive connections; c is their number.
+Both share the machine's cores, as do the disk's interrupts. The stores lie in `target/`, so on the disk of the repository: on a tmpfs an
+fsync would cost nothing.
+
+*Visitor → answer readable* goes through the native bridge API: a visitor posts, the message and its turn are committed, the agent
+(`echo`) answers, the answer and the end of the turn are committed, and the visitor, who asks again and again, gets it. Its times count from
+the moment when the visitor was due (open loop), so that a stall is not left out. *Durable turns* count from the first post until nothing
+waits in the queue. *Job committed → worker has it* begins before the commit, which costs no fsync in this one measurement.
+";
+
+const REPEAT: &str = "\
+## How to repeat it
+
+```
+benches/run.sh            # all, in under ten minutes; writes this page
+benches/run.sh --quick    # about a minute's worth with 100,000 messages in place of a million; writes nothing
+benches/run.sh post       # one measurement; --help names them
+```
+";
