@@ -9,12 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// What a load gave.
+/// What a load gave, or several one after another.
 #[derive(Debug)]
 pub struct Sample {
-    /// Answers per second.
-    pub rate: f64,
+    answers: usize,
+    time: Duration,
     pub times: Times,
+}
+
+impl Sample {
+    pub fn empty() -> Result<Self> {
+        Ok(Self { answers: 0, time: Duration::ZERO, times: Times::new()? })
+    }
+
+    /// Answers per second.
+    pub fn rate(&self) -> f64 {
+        self.answers as f64 / self.time.as_secs_f64()
+    }
 }
 
 /// Times in nanoseconds, shared by those who record them.
@@ -47,12 +58,16 @@ pub struct Shape {
     pub time: Duration,
 }
 
-/// `request` makes the n-th request of all.
-pub fn closed_loop(shape: Shape, request: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static) -> Result<Sample> {
+/// Adds what the load gives to `sample`; `request` makes the n-th request of all.
+pub fn closed_loop(
+    sample: &mut Sample,
+    shape: Shape,
+    request: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static,
+) -> Result<()> {
     client::runtime()?.block_on(async {
         let begin = Instant::now() + shape.warm_up;
         let end = begin + shape.time;
-        let (times, request) = (Times::new()?, Arc::new(request));
+        let (times, request) = (sample.times.clone(), Arc::new(request));
         let (next, counted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut tasks = JoinSet::new();
         for _ in 0..shape.connections {
@@ -77,8 +92,9 @@ pub fn closed_loop(shape: Shape, request: impl Fn(usize) -> Vec<u8> + Send + Syn
         while let Some(ended) = tasks.join_next().await {
             ended??;
         }
-        let rate = counted.load(Ordering::Relaxed) as f64 / shape.time.as_secs_f64();
-        Ok(Sample { rate, times })
+        sample.answers += counted.load(Ordering::Relaxed);
+        sample.time += shape.time;
+        Ok(())
     })
 }
 

@@ -16,6 +16,7 @@ mod words;
 
 use clap::Parser;
 use plan::Plan;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,11 +55,12 @@ fn main() -> ExitCode {
 fn measured(arguments: &Arguments) -> Result<()> {
     let plan = if arguments.quick { Plan::quick() } else { Plan::whole() };
     let report = measure::run(plan, &arguments.names)?;
-    println!("{}", report.table());
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", report.table())?;
     if let Some(path) = &arguments.write {
         std::fs::write(path, report.document()?)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-        println!("written to {}", path.display());
+        writeln!(output, "written to {}", path.display())?;
     }
     Ok(())
 }

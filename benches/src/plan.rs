@@ -9,13 +9,17 @@ pub struct Plan {
     pub runs: usize,
     /// Messages in the filled store.
     pub stored: usize,
-    /// How long a load lasts, after its warm-up.
+    /// In each run a thing and its baseline take turns so often, so that both meet the same disturbances.
+    pub turns: usize,
+    /// How long a load lasts in each turn, after its warm-up.
     pub load: Duration,
     pub warm_up: Duration,
     /// Jobs whose hand-over is timed in each run.
     pub handovers: usize,
     /// How long visitors come at a steady pace.
     pub visits: Duration,
+    /// Turns that are asked for as fast as it goes.
+    pub asked: usize,
     /// Turns that each conversation with a slow agent has.
     pub slow_turns: usize,
     /// Runs of what takes seconds by its nature.
@@ -27,10 +31,12 @@ impl Plan {
         Self {
             runs: 5,
             stored: 1_000_000,
-            load: Duration::from_millis(2000),
-            warm_up: Duration::from_millis(300),
+            turns: 4,
+            load: Duration::from_millis(500),
+            warm_up: Duration::from_millis(100),
             handovers: 400,
             visits: Duration::from_secs(5),
+            asked: 8000,
             slow_turns: 5,
             slow_runs: 5,
         }
@@ -40,10 +46,12 @@ impl Plan {
         Self {
             runs: 2,
             stored: 100_000,
-            load: Duration::from_millis(600),
-            warm_up: Duration::from_millis(150),
+            turns: 2,
+            load: Duration::from_millis(300),
+            warm_up: Duration::from_millis(100),
             handovers: 200,
             visits: Duration::from_secs(2),
+            asked: 3000,
             slow_turns: 3,
             slow_runs: 1,
         }

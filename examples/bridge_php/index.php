@@ -302,9 +302,13 @@ function count_unprocessed(PDO $db, int $since): int
     return query($db, $sql, [$since])->fetchColumn();
 }
 
-/** POST outbox */
+/**
+ * POST outbox. A poller that does not know whether an answer arrived sends it again with the same `Idempotency-Key`, and gets
+ * the first one's id: a request can be on its way for so long that nobody who looks for its effect finds it yet.
+ */
 function post_response(): Reply
 {
+    $key = idempotency_key();
     $body = json_body();
     $session_id = session_id($body->session_id ?? null);
     $text = text($body, 'response');
@@ -312,7 +316,11 @@ function post_response(): Reply
     // Checked, so that a mistake shows, but not used: `since` can only be compared with one clock, this one.
     time_value($body->timestamp ?? null, 'timestamp');
 
-    $data = write(function (PDO $db) use ($session_id, $text, $message_id): array {
+    $data = write(function (PDO $db) use ($session_id, $text, $message_id, $key): array {
+        $first = find_response($db, $session_id, $key);
+        if ($first !== null) {
+            return $first;
+        }
         if (find_active_session($db, $session_id) === null) {
             throw new Problem(400, 'Invalid or expired session');
         }
@@ -322,8 +330,8 @@ function post_response(): Reply
         // misses nothing and gets nothing twice, even if the server's clock was set back.
         $last = query($db, 'select max(created_at) from responses where session_id = ?', [$session_id])->fetchColumn();
         $created_at = max($now, ($last ?? 0) + 1);
-        query($db, 'insert into responses (session_id, response, message_id, created_at) values (?, ?, ?, ?)', [
-            $session_id, $text, $message_id, $created_at,
+        query($db, 'insert into responses (session_id, response, message_id, created_at, idempotency_key) values (?, ?, ?, ?, ?)', [
+            $session_id, $text, $message_id, $created_at, $key,
         ]);
         return [
             'response_id' => (int) $db->lastInsertId(),
@@ -332,6 +340,28 @@ function post_response(): Reply
         ];
     });
     return success('Response sent', $data);
+}
+
+/** The header, if the poller sends one. */
+function idempotency_key(): ?string
+{
+    $key = $_SERVER['HTTP_IDEMPOTENCY_KEY'] ?? '';
+    if (strlen($key) > 255) {
+        throw new Problem(400, 'Idempotency-Key: must have at most 255 bytes');
+    }
+    return $key === '' ? null : $key;
+}
+
+/** What was answered to the first request with this key. */
+function find_response(PDO $db, string $session_id, ?string $key): ?array
+{
+    $sql = 'select id, created_at from responses where idempotency_key = ? and session_id = ?';
+    $row = $key === null ? false : query($db, $sql, [$key, $session_id])->fetch();
+    return $row === false ? null : [
+        'response_id' => $row['id'],
+        'session_id' => $session_id,
+        'timestamp' => rfc3339($row['created_at']),
+    ];
 }
 
 // ---------------------------------------------------------------------------------- handlers: the operator
@@ -809,8 +839,11 @@ function install(PDO $db): void
             response text not null,
             message_id integer,
             created_at integer not null,
-            handed_over integer not null default 0
+            handed_over integer not null default 0,
+            idempotency_key text
         )');
+    $db->exec('create unique index responses_key on responses (idempotency_key, session_id)
+        where idempotency_key is not null');
     $db->exec('create index responses_session on responses (session_id, created_at)');
     $db->exec('create index responses_waiting on responses (session_id, created_at) where handed_over = 0');
     $db->exec('
@@ -975,7 +1008,7 @@ function api_headers(): array
     return [
         'Access-Control-Allow-Origin' => '*', // no cookies are used, so any site may embed a chat of this bridge
         'Access-Control-Allow-Methods' => 'GET, POST, OPTIONS',
-        'Access-Control-Allow-Headers' => 'Content-Type, Authorization',
+        'Access-Control-Allow-Headers' => 'Content-Type, Authorization, Idempotency-Key',
         'Access-Control-Expose-Headers' => 'Retry-After',
         'Access-Control-Max-Age' => '86400',
     ];

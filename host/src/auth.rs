@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq;
 
@@ -54,6 +54,8 @@ pub fn admin_token(configured: &str, store: &Path) -> Result<String> {
     let token = random_hex::<32>("arc_");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    // The mode above counts only for a new file.
+    file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(failed)?;
     file.write_all(format!("{token}\n").as_bytes()).map_err(failed)?;
     Ok(token)
 }
@@ -70,7 +72,6 @@ mod tests {
 
     #[test]
     fn admin_token_is_made_once_and_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("arcuate.db");
         let token = admin_token("", &store).unwrap();

@@ -19,8 +19,8 @@ async fn until_settled(host: &Host) {
     until_async("the queue is empty", PATIENCE, settled).await;
 }
 
-/// The first request of this action goes wrong in this way.
-async fn goes_wrong(test: &str, action: &str) {
+/// The first request of this action goes wrong in each way.
+async fn goes_wrong(test: &str, action: &str, quirks: &[&str]) {
     let Some(bridge) = PhpBridge::start_faulty(test).await else { return };
     let agent = Agent::start(Manner::default()).await;
     let host = Host::start(&format!("{}{}{ROUTE}", bridge.plugin("timeout = 1"), agent.plugin(""))).await;
@@ -31,7 +31,8 @@ async fn goes_wrong(test: &str, action: &str) {
         bridge.misbehave(&busy);
         until("no poll is answered", || bridge.counts()["faults"]["inbox"]["429"].as_u64().map(drop)).await;
         visitor.say(&format!("It's <{kind}> & so on")).await;
-        bridge.misbehave(&json!({ "plan": { action: [kind] }, "hang_seconds": 2, "retry_after": 0 }));
+        let plan = json!({ action: [kind] });
+        bridge.misbehave(&json!({ "plan": plan, "hang_seconds": 2, "retry_after": 0, "quirks": quirks }));
         let heard = visitor.hears(1).await;
         assert_eq!(heard[0].text, format!("re: It's <{kind}> & so on"));
         let counted = || bridge.counts()["faults"][action][kind].as_u64().map(drop);
@@ -46,12 +47,40 @@ async fn goes_wrong(test: &str, action: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_lose_a_poll_ends_in_one_answer() {
-    goes_wrong("faults of a bridge's inbox", "inbox").await;
+    goes_wrong("faults of a bridge's inbox", "inbox", &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_to_lose_a_delivery_ends_in_one_answer() {
-    goes_wrong("faults of a bridge's outbox", "outbox").await;
+    goes_wrong("faults of a bridge's outbox", "outbox", &[]).await;
+}
+
+/// As most bridges are: whoever posts again has to look first.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_to_lose_a_delivery_ends_in_one_answer_at_a_bridge_that_knows_no_keys() {
+    goes_wrong("faults of an outbox without keys", "outbox", &["no_keys"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_between_a_delivery_and_its_receipt_doubles_nothing_at_a_bridge_that_knows_no_keys() {
+    let Some(bridge) = PhpBridge::start_faulty("a kill in the middle of a delivery").await else { return };
+    // A long answer, which goes out in parts: the second one arrives, and nobody is told.
+    let reply = |message: &str| format!("{message} {}", "word ".repeat(5000));
+    let agent = Agent::start(Manner { reply, ..Manner::default() }).await;
+    let plan = json!({ "outbox": ["ok", "hang_after"] });
+    bridge.misbehave(&json!({ "plan": plan, "hang_seconds": 3, "quirks": ["no_keys"] }));
+    let mut host = Host::start(&format!("{}{}{ROUTE}", bridge.plugin(""), agent.plugin(""))).await;
+    let visitor = bridge.visitor("session_1");
+    visitor.say("Tell me").await;
+    visitor.hears(2).await;
+    host.kill_9();
+    host.start_again().await;
+    let parts = visitor.hears(3).await;
+    until_settled(&host).await;
+    assert_eq!(visitor.answers().await, parts, "three parts, and no more");
+    let whole: Vec<&str> = parts.iter().flat_map(|part| part.text.split_whitespace()).collect();
+    assert_eq!(whole, reply("Tell me").split_whitespace().collect::<Vec<_>>());
+    assert_eq!(agent.calls().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +108,7 @@ async fn rows_of_odd_bridges_are_read_and_broken_ones_kept() {
 async fn bridge_with_another_key_is_told_with_the_setting_to_mend() {
     let Some(bridge) = PhpBridge::start("a wrong key for a bridge").await else { return };
     let plugin = bridge.plugin("").replace("poller-key", "no-such-key");
-    let host = Host::start(&format!("{plugin}{ROUTE}")).await;
+    let host = Host::start(&format!("plugins.restart_base_seconds = 60\n{plugin}{ROUTE}")).await;
     let status = host.operator().get("/api/v1/admin/plugins/web_chat").await.ok();
     assert_eq!(status["state"], "Failed", "{status:#}");
     let reason = status["reason"].as_str().expect("a reason");

@@ -61,7 +61,7 @@ async fn started(folder: &Path) -> Result<Arc<Manager>> {
 }
 
 async fn one_at_a_time(manager: &Arc<Manager>, plan: &Plan) -> Result<Times> {
-    let (manager, times, time) = (manager.clone(), Times::new()?, plan.load / 2);
+    let (manager, times, time) = (manager.clone(), Times::new()?, plan.load);
     let recorded = times.clone();
     let task = tokio::spawn(async move {
         let (job, begun) = (job(), Instant::now());
@@ -77,7 +77,7 @@ async fn one_at_a_time(manager: &Arc<Manager>, plan: &Plan) -> Result<Times> {
 }
 
 async fn at_once(manager: &Arc<Manager>, plan: &Plan) -> Result<f64> {
-    let (count, begun, time) = (Arc::new(AtomicUsize::new(0)), Instant::now(), plan.load / 2);
+    let (count, begun, time) = (Arc::new(AtomicUsize::new(0)), Instant::now(), plan.load);
     let mut tasks = JoinSet::new();
     for _ in 0..AT_ONCE {
         let (manager, count) = (manager.clone(), count.clone());

@@ -38,18 +38,17 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
         let mut raw = Raw::open(&store_in(raw_folder.path()), &bench.texts)?;
         let host = process::host(folder.path(), "")?;
         for (count, figures) in COUNTS.into_iter().zip(&mut all) {
-            figures.raw.add(raw.rate(count, bench.plan.warm_up, bench.plan.load)?);
-            let sample = posts(bench, &host, count, &rooms)?;
-            figures.rate.add(sample.rate);
-            figures.p50.add(sample.times.at(0.5));
-            figures.p99.add(sample.times.at(0.99));
-            let sample = posts(bench, &filled_host, count, &filled.rooms)?;
-            figures.filled_rate.add(sample.rate);
-            figures.filled_p50.add(sample.times.at(0.5));
-            figures.filled_p99.add(sample.times.at(0.99));
+            let (mut sample, mut on_filled, mut written) = (Sample::empty()?, Sample::empty()?, 0.0);
+            for _ in 0..bench.plan.turns {
+                written += raw.rate(count, bench.plan.warm_up, bench.plan.load)?;
+                posts(bench, &mut sample, &host, count, &rooms)?;
+                posts(bench, &mut on_filled, &filled_host, count, &filled.rooms)?;
+            }
+            figures.add(written / bench.plan.turns as f64, &sample, &on_filled);
         }
-        let server = process::echo(folder.path())?;
-        echo.add(echoes(bench, &server, 64)?.rate);
+        let (server, mut sample) = (process::echo(folder.path())?, Sample::empty()?);
+        echoes(bench, &mut sample, &server, 64)?;
+        echo.add(sample.rate());
     }
     filled_host.stop()?;
     let mut rows: Vec<Row> = COUNTS.iter().zip(&all).map(|(count, figures)| figures.row(*count)).collect();
@@ -59,6 +58,16 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 impl Figures {
+    fn add(&mut self, raw: f64, sample: &Sample, on_filled: &Sample) {
+        self.raw.add(raw);
+        self.rate.add(sample.rate());
+        self.p50.add(sample.times.at(0.5));
+        self.p99.add(sample.times.at(0.99));
+        self.filled_rate.add(on_filled.rate());
+        self.filled_p50.add(on_filled.times.at(0.5));
+        self.filled_p99.add(on_filled.times.at(0.99));
+    }
+
     fn row(&self, count: usize) -> Row {
         let share = self.rate.over(&self.raw);
         let row = Row::new(format!("POST message, durable, empty store, c={count}"))
@@ -96,17 +105,18 @@ fn shape(bench: &Bench, server: &Server, connections: usize) -> Shape {
     Shape { address: server.address, connections, warm_up: bench.plan.warm_up, time: bench.plan.load }
 }
 
-fn posts(bench: &Bench, host: &Server, connections: usize, rooms: &[RoomId]) -> Result<Sample> {
+fn posts(bench: &Bench, sample: &mut Sample, host: &Server, connections: usize, rooms: &[RoomId]) -> Result<()> {
     let paths: Vec<String> = rooms.iter().map(|room| format!("/api/v1/rooms/{room}/messages")).collect();
     let texts = bench.texts.clone();
-    closed_loop(shape(bench, host, connections), move |number| {
+    closed_loop(sample, shape(bench, host, connections), move |number| {
         client::post(&paths[number % paths.len()], &message(&texts, number))
     })
 }
 
-pub(super) fn echoes(bench: &Bench, server: &Server, connections: usize) -> Result<Sample> {
+pub(super) fn echoes(bench: &Bench, sample: &mut Sample, server: &Server, connections: usize) -> Result<()> {
     let texts = bench.texts.clone();
-    closed_loop(shape(bench, server, connections), move |number| client::post("/echo", &message(&texts, number)))
+    let request = move |number| client::post("/echo", &message(&texts, number));
+    closed_loop(sample, shape(bench, server, connections), request)
 }
 
 fn message(texts: &Arc<Texts>, number: usize) -> String {

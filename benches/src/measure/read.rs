@@ -22,13 +22,17 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
     let (mut near, mut anywhere, mut echo) = (Series::default(), Series::default(), Series::default());
     let (mut near_p99, mut anywhere_p99) = (Series::default(), Series::default());
     for _ in 0..bench.plan.runs {
-        echo.add(post::echoes(bench, &server, CLIENTS)?.rate);
-        let sample = pages(bench, &host, head - 2 * page, page)?;
-        near.add(sample.rate);
-        near_p99.add(sample.times.at(0.99));
-        let sample = pages(bench, &host, 0, head - page)?;
-        anywhere.add(sample.rate);
-        anywhere_p99.add(sample.times.at(0.99));
+        let (mut echoed, mut at_the_end, mut somewhere) = (Sample::empty()?, Sample::empty()?, Sample::empty()?);
+        for _ in 0..bench.plan.turns {
+            post::echoes(bench, &mut echoed, &server, CLIENTS)?;
+            pages(bench, &mut at_the_end, &host, head - 2 * page, page)?;
+            pages(bench, &mut somewhere, &host, 0, head - page)?;
+        }
+        echo.add(echoed.rate());
+        near.add(at_the_end.rate());
+        near_p99.add(at_the_end.times.at(0.99));
+        anywhere.add(somewhere.rate());
+        anywhere_p99.add(somewhere.times.at(0.99));
     }
     host.stop()?;
     let share = near.over(&echo);
@@ -46,12 +50,12 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// With cursors in the `span` numbers from `from`.
-fn pages(bench: &Bench, host: &Server, from: usize, span: usize) -> Result<Sample> {
+fn pages(bench: &Bench, sample: &mut Sample, host: &Server, from: usize, span: usize) -> Result<()> {
     let rooms = bench.filled()?.rooms.clone();
     let shape =
         Shape { address: host.address, connections: CLIENTS, warm_up: bench.plan.warm_up, time: bench.plan.load };
     let numbers = Mutex::new(Numbers::new(11));
-    closed_loop(shape, move |number| {
+    closed_loop(sample, shape, move |number| {
         let after = from + numbers.lock().unwrap_or_else(PoisonError::into_inner).below(span);
         let room = rooms[number % rooms.len()];
         client::get(&format!("/api/v1/rooms/{room}/messages?after={after}&limit={PAGE}"))

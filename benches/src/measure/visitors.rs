@@ -34,7 +34,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
         host.stop()?;
         let folder = bench.folder()?;
         let host = process::host(folder.path(), "")?;
-        let posted = (bench.plan.load.as_secs_f64() * 4000.0) as usize;
+        let posted = bench.plan.asked;
         turns.add(turns_per_second(&host, SESSIONS, posted)?);
         host.stop()?;
         let answered = stores::number(&store_in(folder.path()), "select count(*) from bridge_responses")?;

@@ -17,6 +17,8 @@ const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 /// Ids that one deed may name.
 const IDS: usize = 1000;
+/// Jobs that one transaction of a deed changes.
+const STEP: usize = 500;
 
 pub fn router() -> Router<App> {
     Router::new()
@@ -123,17 +125,24 @@ pub async fn retry(store: &Store, selection: &Selection) -> Result<Value> {
         None => return Err(Error::Invalid("name the jobs by their ids, or all failed ones by state".into())),
     };
     let filter = JobFilter { state: Some(state), instance: selection.plugin.clone(), kind: selection.kind.clone() };
-    let (mut before, mut affected) = (None, 0);
+    let (mut before, mut ids) = (None, Vec::new());
     loop {
         let page = filter.clone();
-        let (jobs, next) = store.read(move |read| read.jobs(&page, before, 500)).await?;
-        affected += jobs.len();
-        store.write_patiently(move |tx| jobs.iter().try_for_each(|job| tx.retry_job(job.id))).await?;
+        let (jobs, next) = store.read(move |read| read.jobs(&page, before, STEP)).await?;
+        ids.extend(jobs.iter().map(|job| job.id));
         match next {
             Some(next) => before = Some(next),
-            None => return Ok(json!({ "affected": affected })),
+            None => break,
         }
     }
+    // Listed newest first, run again oldest first: a lane keeps its order.
+    ids.reverse();
+    let mut affected = 0;
+    for step in ids.chunks(STEP) {
+        let (step, filter) = (step.to_vec(), filter.clone());
+        affected += store.write_patiently(move |tx| tx.retry_jobs(&step, &filter)).await?;
+    }
+    Ok(json!({ "affected": affected }))
 }
 
 /// Pending jobs are kept for the record, and not run.
@@ -174,7 +183,10 @@ async fn each(
     if ids.len() > IDS {
         return Err(Error::Invalid(format!("at most {IDS} ids at once")));
     }
-    let ids = ids.iter().map(|id| job_id(id)).collect::<Result<Vec<_>>>()?;
+    let mut ids = ids.iter().map(|id| job_id(id)).collect::<Result<Vec<_>>>()?;
+    // Oldest first, so that a lane keeps its order; one named twice counts once.
+    ids.sort_unstable();
+    ids.dedup();
     let affected = ids.len();
     store.write_patiently(move |tx| ids.iter().try_for_each(|id| deed(tx, *id))).await?;
     Ok(json!({ "affected": affected }))

@@ -199,7 +199,11 @@ impl Call {
             })
         });
         let messages: Vec<Value> = shown.collect();
-        let has_more = total > i64::from(offset) + messages.len() as i64;
+        // What waits is counted without a look at `since`, and without items whose lease has ended: there a full page says more.
+        let full = limit > 0 && messages.len() == limit as usize;
+        let waited = items.iter().filter(|item| !item.was_leased).count();
+        let beyond = total > i64::from(offset) + waited as i64;
+        let has_more = if since.is_some() || waited < items.len() { full } else { beyond };
         let pagination = json!({ "total": total, "limit": limit, "offset": offset, "has_more": has_more });
         Ok(success("Messages", json!({ "messages": messages, "pagination": pagination })))
     }
@@ -230,9 +234,7 @@ impl Call {
             .store
             .write(move |tx| {
                 let draft = |room| Draft::new(room, "agent", &response, &json!({}), Some("agent"));
-                let posted = tx.respond(&session, draft, asked, key.as_deref())?;
-                asked.map(|asked| tx.acknowledge_inbox(&[asked])).transpose()?;
-                Ok(posted)
+                tx.respond(&session, draft, asked, key.as_deref())
             })
             .await?;
         let data = json!({ "response_id": seq, "session_id": session_id, "timestamp": clock::format(created_at) });

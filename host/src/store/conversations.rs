@@ -165,6 +165,9 @@ impl Tx<'_> {
             return self.responded(key);
         }
         let parent = asked.map(|seq| self.read().message_in(room.key, seq)).transpose()?.flatten();
+        if let Some(parent) = parent {
+            self.acknowledge_inbox(&[parent.seq])?;
+        }
         let posted = self.post_in(&room, &draft(room.id)?, parent)?;
         if let Some(key) = key {
             let sql = "update ingested set seq = ?2 where instance = 'bridge:outbox' and external_id = ?1";

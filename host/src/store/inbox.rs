@@ -21,7 +21,8 @@ pub struct InboxItem {
     pub created_at: Micros,
     /// The message as JSON.
     pub json: String,
-    leased: bool,
+    /// It was given before, and its lease has ended.
+    pub was_leased: bool,
 }
 
 /// Which items a poll asks for.
@@ -49,7 +50,7 @@ impl Tx<'_> {
         let items = self.read().inbox(query)?;
         let now = clock::now();
         for item in &items {
-            let from = if item.leased { State::Processing } else { State::Pending };
+            let from = if item.was_leased { State::Processing } else { State::Pending };
             self.count(INSTANCE, from.name(), -1);
             if let Some(lease) = lease {
                 let sql =
@@ -114,7 +115,7 @@ impl Read<'_> {
                 uid: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
                 created_at: row.get(4)?,
                 json: row.get(5)?,
-                leased: row.get(6)?,
+                was_leased: row.get(6)?,
             })
         };
         let reach = query.limit.saturating_add(query.offset);

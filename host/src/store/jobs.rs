@@ -160,7 +160,7 @@ impl Tx<'_> {
                 state.name(),
                 runnable,
                 max_attempts,
-                now + after.max(0),
+                now.saturating_add(after.max(0)),
                 lease,
                 i64::from(starts),
                 payload,
@@ -371,7 +371,7 @@ impl Read<'_> {
 }
 
 impl JobFilter {
-    fn matches(&self, job: &JobRow) -> bool {
+    pub(super) fn matches(&self, job: &JobRow) -> bool {
         self.state.is_none_or(|state| state.name() == job.state)
             && self.instance.as_ref().is_none_or(|instance| *instance == job.instance)
             && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)

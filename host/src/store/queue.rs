@@ -112,7 +112,8 @@ impl Tx<'_> {
             Outcome::Retry { why, after_ms, uncertain, status } => {
                 let (wait, max_attempts) = self.wait_after(&held.instance, attempts);
                 if attempts >= max_attempts {
-                    return ended(State::Failed, "retry", Some(why), *status);
+                    // Kept, so that an operator's retry looks before it repeats.
+                    return End { uncertain: *uncertain, ..ended(State::Failed, "retry", Some(why), *status) };
                 }
                 let wait = after_ms.map_or(wait, Duration::from_millis);
                 let next_at = Some(clock::now().saturating_add(clock::micros(wait)));
@@ -380,16 +381,31 @@ impl Tx<'_> {
         }
     }
 
+    /// The same for those of many that still fit; what has moved on meanwhile is left alone. Answers how many there were.
+    pub fn retry_jobs(&mut self, ids: &[JobId], filter: &JobFilter) -> Result<usize> {
+        let mut retried = 0;
+        for id in ids {
+            if self.read().job(*id)?.is_some_and(|job| filter.matches(&job)) {
+                self.retry_job(*id)?;
+                retried += 1;
+            }
+        }
+        Ok(retried)
+    }
+
     /// Pending jobs older than the one numbered `before` are kept for the record, but not run. Answers how many of one step, and where
     /// the next step goes on.
     pub fn flush_jobs(&mut self, filter: &JobFilter, before: Option<i64>) -> Result<(usize, Option<i64>)> {
         let filter = JobFilter { state: Some(State::Pending), ..filter.clone() };
         let (jobs, next) = self.read().jobs(&filter, before, STEP)?;
         for job in &jobs {
+            let was_head = self.is_head(job.key)?;
             let sql = "update queue set state = 'flushed', runnable = 0, finished_at = ?2 where key = ?1";
             self.execute(sql, params![job.key, clock::now()])?;
             self.moved(&job.instance, &job.state, Some(State::Flushed));
-            self.advance(&job.instance, &job.lane)?;
+            if was_head {
+                self.advance(&job.instance, &job.lane)?;
+            }
         }
         Ok((jobs.len(), next))
     }
@@ -400,9 +416,15 @@ impl Tx<'_> {
         if job.state == State::Processing.name() {
             return Err(Error::Conflict(format!("job {id} is running; wait for its outcome, then delete it")));
         }
+        let was_head = self.is_head(job.key)?;
         self.execute("delete from queue where key = ?1", [job.key])?;
         self.moved(&job.instance, &job.state, None);
-        self.advance(&job.instance, &job.lane)
+        if was_head { self.advance(&job.instance, &job.lane) } else { Ok(()) }
+    }
+
+    /// Only its head's end moves a lane on: with another job gone, the lane may be busy.
+    fn is_head(&self, key: i64) -> Result<bool> {
+        Ok(self.read().number("select runnable from queue where key = ?1", [key])? == 1)
     }
 
     fn moved(&mut self, instance: &str, from: &str, to: Option<State>) {

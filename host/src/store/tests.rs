@@ -247,6 +247,34 @@ async fn retry_by_an_operator_keeps_the_id_and_never_runs_beside_its_lane() {
 }
 
 #[tokio::test]
+async fn deleting_another_job_of_a_busy_lane_starts_nothing_beside_it() {
+    let mut fixture = fixture();
+    fixture.store.with_slots(|slots| slots.open("assistant", policy(8)));
+    for number in 1..=3 {
+        fixture.arrive("a", &number.to_string()).await.unwrap();
+    }
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let dead = fixture.claimed().await;
+        fixture.settle(&dead, Outcome::retry("no").uncertain().after(Some(Duration::from_secs(60)))).await;
+        let id: crate::ids::JobId = dead.job.id.parse().unwrap();
+        fixture.store.write(move |tx| tx.flush_jobs(&JobFilter::default(), None).map(drop)).await.unwrap();
+        ids.push(id);
+        fixture.arrive("a", &format!("after {id}")).await.unwrap();
+    }
+    let running = fixture.claimed().await;
+    let (first, second) = (ids[0], ids[1]);
+    fixture.store.write(move |tx| tx.retry_job(first)).await.unwrap();
+    fixture.store.write(move |tx| tx.delete_job(second)).await.unwrap();
+    fixture.store.write(|tx| tx.claim_due("assistant", 8)).await.unwrap();
+    assert!(fixture.nothing_handed(), "the lane is busy");
+    fixture.settle(&running, Outcome::done()).await;
+    let again = fixture.claimed().await;
+    assert_eq!((again.job.id, again.job.uncertain), (first.to_string(), true));
+    fixture.counts_are_true().await;
+}
+
+#[tokio::test]
 async fn flush_and_delete_leave_running_jobs_alone() {
     let mut fixture = fixture();
     fixture.store.with_slots(|slots| slots.open("assistant", policy(1)));
@@ -434,6 +462,7 @@ async fn use_everything(fixture: &mut Fixture) {
             tx.rescue_all()?;
             tx.claim_due("assistant", 8)?;
             tx.flush_jobs(&JobFilter::default(), None)?;
+            tx.retry_jobs(&[], &JobFilter::default())?;
             tx.probe()
         })
         .await

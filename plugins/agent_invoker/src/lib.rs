@@ -96,7 +96,9 @@ impl Plugin for AgentInvoker {
 impl AgentInvoker {
     /// A turn of an agent behind the network, from the question to the outcome.
     async fn ask(&self, remote: &Remote, job: &Job, turn: &Turn, prompt: &str) -> Outcome {
-        if job.uncertain && self.on_uncertain == OnUncertain::Fail {
+        // The first attempt after an operator's retry is the operator's word that the agent may be asked again.
+        let doubtful = job.uncertain && (job.attempt > 1 || job.rescues > 0);
+        if doubtful && self.on_uncertain == OnUncertain::Fail {
             return Failure::uncertain("an earlier attempt ended without an outcome").outcome(self.on_uncertain);
         }
         let history = match self.history(turn).await {

@@ -145,6 +145,7 @@ impl WebChat {
             health: self.health.clone(),
             traffic: self.traffic.clone(),
             failures: 0,
+            second_look: None,
         }
     }
 }

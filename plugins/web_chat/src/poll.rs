@@ -12,6 +12,7 @@ use crate::traffic::Traffic;
 use plugin_api::{Host, Result};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A poll under way at the end may still be answered within this time, because its messages would be gone otherwise.
 const GRACE: Duration = Duration::from_secs(3);
@@ -28,6 +29,9 @@ pub(crate) struct Poller {
     pub traffic: Arc<Traffic>,
     /// In a row.
     pub failures: u32,
+    /// When to catch up once more. A poll that nobody waits for any more (of a host that was killed, say) may reach the bridge only after
+    /// it was caught up with, and take away what was written in between.
+    pub second_look: Option<Instant>,
 }
 
 impl Poller {
@@ -36,6 +40,7 @@ impl Poller {
         if !self.load().await {
             return Ok(());
         }
+        self.look_again();
         let mut wait = match probe {
             // A probe takes nothing. Should a bridge see that differently, what it gave is not lost.
             Ok(answer) if !answer.data.messages.is_empty() => self.take(answer).await,
@@ -69,6 +74,10 @@ impl Poller {
 
     /// Answers how long to rest before the next one.
     async fn round(&mut self) -> Result<Duration, Failure> {
+        if self.second_look.is_some_and(|at| Instant::now() >= at) {
+            self.second_look = None;
+            self.catch_up.missed();
+        }
         let host = self.host.clone();
         tokio::select! {
             biased;
@@ -76,14 +85,24 @@ impl Poller {
             () = host.stopping() => return Ok(Duration::ZERO),
             caught_up = self.catch_up.if_due() => caught_up?,
         }
-        let answer = self.poll().await.inspect_err(|failure| {
-            if failure.is_open() {
-                self.catch_up.missed();
+        let answer = match self.poll().await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if failure.is_open() {
+                    self.catch_up.missed();
+                    self.look_again();
+                }
+                return Err(failure);
             }
-        })?;
+        };
         self.failures = 0;
         self.health.over(Part::Bridge);
         Ok(self.take(answer).await)
+    }
+
+    /// A request does not live longer than its time-out, as far as anybody can know.
+    fn look_again(&mut self) {
+        self.second_look = Some(Instant::now() + self.config.timeout);
     }
 
     async fn poll(&self) -> Result<Answer<Inbox>, Failure> {

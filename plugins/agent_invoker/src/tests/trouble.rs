@@ -175,12 +175,16 @@ async fn empty_answer_is_a_failed_attempt() {
 
 #[tokio::test]
 async fn turn_that_may_have_been_done_is_asked_again_only_if_the_operator_wants() {
-    let agent = Agent::playing([whole(&json!({"reply": "hi"}))]).await;
+    let agent = Agent::playing([whole(&json!({"reply": "hi"})), whole(&json!({"reply": "hi"}))]).await;
     let (fake, invoker) = asking(&agent, "http", json!({"on_uncertain": "fail"}));
     let mut job = fake.turn("hi");
-    job.uncertain = true;
+    (job.uncertain, job.rescues) = (true, 1);
     assert!(discarded(invoker.handle(job.clone()).await).contains("on_uncertain"));
     assert!(agent.requests().is_empty());
+    // What an operator retries begins anew.
+    job.rescues = 0;
+    assert_eq!(invoker.handle(job.clone()).await, Outcome::reply("hi"));
+    assert_eq!(agent.requests().len(), 1);
     let (_, invoker) = asking(&agent, "http", json!({"on_uncertain": "retry"}));
     assert_eq!(invoker.handle(job.clone()).await, Outcome::reply("hi"));
     assert_eq!(agent.requests()[0].header("idempotency-key"), Some(job.id.as_str()));

@@ -49,6 +49,23 @@ async fn message_in_a_lost_answer_is_stored_once() {
 }
 
 #[tokio::test]
+async fn message_taken_by_a_request_that_nobody_waits_for_is_found_a_little_later() {
+    let bridge = FakeBridge::start().await;
+    let settings = Settings { timeout: 1.0, ..with_admin_key(&bridge) };
+    let scene = Scene::start(bridge, settings).await;
+    scene.bridge.wait_for_polls(1).await;
+    let release = Arc::new(Notify::new());
+    scene.bridge.fault("inbox", Fault::Hold(release.clone()));
+    scene.bridge.wait_for("the hold", |bridge| bridge.faults() == 1).await;
+    // As a poll of an earlier host does that reaches the bridge only now.
+    scene.bridge.say("s1", "taken");
+    scene.bridge.mark_all_processed();
+    release.notify_one();
+    scene.wait_for_texts(1).await;
+    assert_eq!(scene.texts(), ["taken"]);
+}
+
+#[tokio::test]
 async fn refusal_loses_nothing_and_needs_no_catch_up() {
     let scene = Scene::with_admin_key().await;
     scene.bridge.wait_for_polls(1).await;
