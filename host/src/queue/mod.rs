@@ -14,7 +14,7 @@ use plugin_api::types::{Outcome, Work};
 use serde_json::json;
 use settle::settle;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tracing::Instrument;
@@ -43,6 +43,8 @@ pub struct Queue {
     watched: Mutex<HashSet<String>>,
     /// Turns that may stream now, by their job's id.
     turns: Mutex<HashMap<String, Turn>>,
+    /// Outcomes that wait for the disk.
+    unwritten: AtomicUsize,
     pub counters: Counters,
 }
 
@@ -63,7 +65,14 @@ impl Queue {
             tracing::info!(queue.rescued = rescued, "jobs that ran when the last host ended are waiting again");
         }
         let (manager, watched, turns) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        Ok(Arc::new(Self { store, manager, watched, turns, counters: Counters::default() }))
+        Ok(Arc::new(Self {
+            store,
+            manager,
+            watched,
+            turns,
+            unwritten: AtomicUsize::new(0),
+            counters: Counters::default(),
+        }))
     }
 
     /// Starts to work through `manager`.
@@ -89,7 +98,7 @@ impl Queue {
             Err(begun) => return self.give_back(&claimed, begun).await,
         };
         self.count(&claimed, &outcome, begun.elapsed());
-        settle(&self.store, &claimed, outcome).await;
+        settle(&self.store, &claimed, outcome, &self.unwritten).await;
     }
 
     /// The instance left: the job waits for the next one. Often `left` has taken it back already.
@@ -182,7 +191,12 @@ impl Queue {
             let (due, lease) = self.store.read(move |read| read.queue_times(&name)).await?;
             let now = clock::now();
             let name = instance.to_owned();
-            if lease.is_some_and(|end| end < now) {
+            let expired = lease.is_some_and(|end| end < now);
+            if expired && self.unwritten.load(Ordering::Relaxed) > 0 {
+                // The disk was away: what has ended meanwhile is written first, and not done again.
+                return Ok(Duration::from_secs(1));
+            }
+            if expired {
                 let rescued = self.store.write_patiently(move |tx| tx.rescue(&name, Some(clock::now()))).await?;
                 tracing::warn!(
                     plugin.name = instance,

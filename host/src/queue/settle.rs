@@ -3,12 +3,15 @@
 use crate::error::Error;
 use crate::store::{Claimed, Settled, Store};
 use plugin_api::types::Outcome;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome) {
+/// `waiting` counts the outcomes that wait for the disk.
+pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome, waiting: &AtomicUsize) {
     log(claimed, &outcome);
     let (key, number) = (claimed.key, claimed.number);
     let mut wait = Duration::from_millis(100);
+    let mut counted = None;
     loop {
         let outcome = outcome.clone();
         match store.write_patiently(move |tx| tx.settle(key, number, &outcome)).await {
@@ -18,6 +21,7 @@ pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome) {
                 return;
             }
             Err(Error::Unavailable(why)) => {
+                counted.get_or_insert_with(|| Counted::new(waiting));
                 tracing::warn!("an outcome waits to be written, next try in {wait:?}: {why}");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
@@ -28,6 +32,22 @@ pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome) {
                 return;
             }
         }
+    }
+}
+
+/// Counted for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
