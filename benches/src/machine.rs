@@ -15,7 +15,9 @@ pub fn describe(folder: &Path) -> Result<Vec<String>> {
     let kilobytes: f64 =
         field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0.0);
     let system = said("uname", &["-sr"]);
-    let filesystem = said("stat", &["--file-system", "--format=%T", &folder.display().to_string()]);
+    // Its second line: above it stands the column's name. `stat` would call ext4 by the name of its grandparents.
+    let filesystem = said("df", &["--output=fstype", &folder.display().to_string()]);
+    let filesystem = filesystem.lines().last().unwrap_or_default().to_owned();
     Ok(vec![
         format!("{kind} with {cores} cores ({processor}, {megahertz} MHz), {:.0} GB of memory", kilobytes / 1e6),
         format!("{system}; the stores lie on {filesystem}"),
