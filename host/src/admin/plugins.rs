@@ -3,11 +3,11 @@
 use super::Operator;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::http::Params;
+use crate::http::{Params, Path};
 use crate::plugins::{Inspection, Problem, State as PluginState, inspect_all, inspect_others};
 use crate::state::App;
 use crate::store::Store;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use plugin_api::Manifest;

@@ -3,11 +3,11 @@
 use super::Operator;
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::http::{Body, Params, cursor};
+use crate::http::{Body, Params, Path, cursor};
 use crate::ids::JobId;
 use crate::state::App;
 use crate::store::{AttemptRow, JobFilter, JobRow, State, Store};
-use axum::extract::{Path, State as AppState};
+use axum::extract::State as AppState;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@ mod stream;
 pub mod text;
 
 use crate::state::App;
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
-pub fn router() -> Router<App> {
-    Router::new().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
 }

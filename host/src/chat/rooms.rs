@@ -4,35 +4,42 @@ use super::text::bounded;
 use crate::auth::{digest, random_hex};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::http::{Body, Client, Params};
+use crate::http::{Body, Caller, Client, Params, Path};
 use crate::ids::RoomId;
 use crate::state::App;
 use crate::store::{NewRoom, RoomRow};
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Rooms in one answer at most.
 const PAGE: u32 = 1000;
 /// Characters of the newest message that a list shows.
 const PREVIEW: usize = 100;
 
-pub fn router() -> Router<App> {
-    Router::new().route("/api/v1/rooms", get(list_rooms).post(create_room)).route("/api/v1/rooms/{id}", get(show_room))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list_rooms, create_room)).routes(routes!(show_room))
 }
 
-#[derive(Debug, Deserialize)]
+/// A room to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({ "name": "kitchen", "description": "What is cooking", "created_by": "ada" }))]
 struct CreateRoom {
+    /// 1 to 100 characters, unique among ordinary rooms; blanks at its ends are cut.
     name: String,
+    /// At most 2000 characters.
     description: Option<String>,
+    /// At most 100 characters; `anonymous` if left out.
     created_by: Option<String>,
 }
 
 /// A room as the API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Room {
     id: RoomId,
     name: String,
@@ -41,14 +48,20 @@ pub struct Room {
     created_at: String,
     updated_at: String,
     message_count: i64,
+    /// When the newest message was written.
+    #[schema(format = "date-time")]
     last_activity: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_message_sender: Option<String>,
+    /// The first 100 characters of the newest message.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_message_preview: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A room just made. Its admin key is shown this once.
+#[derive(Serialize, ToSchema)]
 struct CreatedRoom {
     id: RoomId,
     name: String,
@@ -79,12 +92,16 @@ impl From<&RoomRow> for Room {
     }
 }
 
+/// Make a room
+#[utoipa::path(post, path = "/api/v1/rooms", tag = "Rooms", request_body = CreateRoom,
+    responses((status = 200, description = "The room and its admin key", body = CreatedRoom),
+              (status = 409, description = "An ordinary room has this name")))]
 async fn create_room(State(app): State<App>, Client(client): Client, Body(body): Body<CreateRoom>) -> Result<Response> {
     let room = NewRoom {
         name: body.name.trim().into(),
         description: body.description.unwrap_or_default(),
         created_by: body.created_by.filter(|by| !by.trim().is_empty()).unwrap_or_else(|| "anonymous".into()),
-        admin_key: Vec::new(),
+        ..NewRoom::default()
     };
     bounded(&room.name, 1, 100, "Room name must be 1-100 characters")?;
     bounded(&room.description, 0, 2000, "description must be at most 2000 characters")?;
@@ -117,6 +134,13 @@ pub(super) fn with_allowance(mut response: Response, allowance: Option<crate::li
     response
 }
 
+/// List rooms
+///
+/// Newest activity first; rooms without messages last, by name.
+#[utoipa::path(get, path = "/api/v1/rooms", tag = "Rooms",
+    params(("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the Link header of the page before")),
+    responses((status = 200, description = "The rooms; a Link header leads to the next page", body = [Room])))]
 async fn list_rooms(State(app): State<App>, params: Params) -> Result<Response> {
     let limit = params.limit(PAGE, PAGE)?;
     let offset = params.cursor()?.unwrap_or(0).clamp(0, i64::from(u32::MAX)) as u32;
@@ -125,16 +149,18 @@ async fn list_rooms(State(app): State<App>, params: Params) -> Result<Response> 
     let rooms: Vec<Room> = rows.iter().take(limit as usize).map(Room::from).collect();
     let mut response = Json(rooms).into_response();
     if more {
-        let cursor = crate::http::cursor(i64::from(offset) + i64::from(limit));
-        let link = format!("</api/v1/rooms?limit={limit}&cursor={cursor}>; rel=\"next\"");
-        response.headers_mut().extend(HeaderValue::from_str(&link).ok().map(|link| (header::LINK, link)));
+        response.headers_mut().extend([params.next_link("/api/v1/rooms", i64::from(offset) + i64::from(limit))]);
     }
     Ok(response)
 }
 
-async fn show_room(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Room>> {
-    let id = room_id(&id)?;
-    let row = app.store.read(move |read| read.room(id)).await?.ok_or_else(unknown_room)?;
+/// Show a room
+#[utoipa::path(get, path = "/api/v1/rooms/{id}", tag = "Rooms", params(("id" = String, Path, description = "The room's id")),
+    responses((status = 200, body = Room), (status = 404, description = "Room not found")))]
+async fn show_room(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Json<Room>> {
+    let (id, viewer) = (room_id(&id)?, caller.viewer());
+    let row = app.store.read(move |read| read.visible_room(id, &viewer).and_then(|_| read.room(id))).await?;
+    let row = row.ok_or_else(unknown_room)?;
     Ok(Json(Room::from(&row)))
 }
 

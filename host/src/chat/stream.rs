@@ -2,32 +2,43 @@
 
 use super::rooms::room_id;
 use crate::error::{Error, Result};
-use crate::http::Params;
+use crate::http::{Caller, Params, Path};
 use crate::live::sse::Reader;
 use crate::state::App;
-use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub fn router() -> Router<App> {
-    Router::new().route("/api/v1/rooms/{id}/stream", get(stream_room))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(stream_room))
 }
 
+/// Stream a room's events
+#[utoipa::path(get, path = "/api/v1/rooms/{id}/stream", tag = "Streams",
+    params(("id" = String, Path, description = "The room's id"),
+           ("after" = Option<i64>, Query, description = "Start behind this event"),
+           ("since" = Option<String>, Query, description = "Start with what was written at this time or later"),
+           ("Last-Event-ID" = Option<String>, Header, description = "Start behind this event; beats `after`")),
+    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream", body = String),
+              (status = 404, description = "Room not found")))]
 async fn stream_room(
     State(app): State<App>,
+    caller: Caller,
     Path(id): Path<String>,
     method: Method,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response> {
-    let room = room_id(&id)?;
+    let (room, viewer) = (room_id(&id)?, caller.viewer());
     let after = cursor(&headers, &params)?;
     let since = params.time("since")?;
     let (key, since) = app
         .store
-        .read(move |read| Ok((read.room_key(room)?, since.map(|time| read.seq_at(time - 1)).transpose()?)))
+        .read(move |read| {
+            Ok((read.visible_room(room, &viewer)?.key, since.map(|time| read.seq_at(time - 1)).transpose()?))
+        })
         .await?;
     if method == Method::HEAD {
         return Ok([(header::CONTENT_TYPE, "text/event-stream")].into_response());

@@ -4,8 +4,8 @@ use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, header};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -61,6 +61,18 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
+/// The varying parts of the path.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| Error::Invalid("The path is not UTF-8 text".into()))
+    }
+}
+
 /// Query parameters. Of one given twice the last counts; an empty one is absent.
 #[derive(Debug, Default)]
 pub struct Params(HashMap<String, String>);
@@ -79,7 +91,8 @@ impl Params {
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name, "a parameter's name")?, decode(value, name)?);
-            if !value.is_empty() {
+            // An empty one does not undo an earlier value.
+            if !value.is_empty() || !found.contains_key(&name) {
                 found.insert(name, value);
             }
         }
@@ -87,7 +100,25 @@ impl Params {
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// 422 if it is missing; empty is not missing.
+    pub fn required(&self, name: &str) -> Result<&str> {
+        let missing = || Error::Unprocessable(format!("Query parameter '{name}' is missing"));
+        self.0.get(name).map(String::as_str).ok_or_else(missing)
+    }
+
+    /// The `Link` header to the same list's page behind `cursor` (RFC 8288).
+    pub fn next_link(&self, path: &str, cursor: i64) -> (HeaderName, HeaderValue) {
+        let mut pairs: Vec<_> = self.0.iter().filter(|(name, value)| *name != "cursor" && !value.is_empty()).collect();
+        pairs.sort();
+        let escaped =
+            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let query: String =
+            pairs.iter().map(|(name, value)| format!("{}={}&", escaped(name), escaped(value))).collect();
+        let link = format!("<{path}?{query}cursor={}>; rel=\"next\"", self::cursor(cursor));
+        (header::LINK, HeaderValue::from_str(&link).unwrap_or(HeaderValue::from_static("")))
     }
 
     /// Outside the range it is clamped; what is no number is refused.

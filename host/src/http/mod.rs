@@ -1,13 +1,15 @@
 //! The HTTP surface: routers merged, what every request goes through, and the accept loop.
 
+mod caller;
 mod client;
 mod extract;
 mod home;
 mod serve;
 mod system;
 
+pub use caller::{Caller, RoomKey};
 pub use client::Client;
-pub use extract::{Body, Params, cursor, read_body};
+pub use extract::{Body, Params, Path, cursor, read_body};
 pub use serve::{Listening, serve};
 
 use crate::config::Config;
@@ -28,10 +30,11 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
 /// All routes of the host.
 pub fn router(app: App) -> Router {
+    let (chat, _) = chat::router().split_for_parts();
     Router::new()
         .merge(home::router())
         .merge(system::router())
-        .merge(chat::router())
+        .merge(chat)
         .merge(bridge::router())
         .merge(admin::router())
         .merge(plugins::router())

@@ -60,8 +60,11 @@ impl Bus {
             return;
         }
         let mut joined: HashMap<i64, (i64, Vec<u8>)> = HashMap::new();
-        for event in events.iter().filter(|event| rooms.contains_key(&event.room)) {
-            let (last, bytes) = joined.entry(event.room).or_default();
+        for (room, event) in events.iter().filter_map(|event| event.room.map(|room| (room, event))) {
+            if !rooms.contains_key(&room) {
+                continue;
+            }
+            let (last, bytes) = joined.entry(room).or_default();
             *last = event.seq;
             if bytes.len() <= LARGEST_PIECE {
                 write_frame(bytes, event.kind, event.seq, &event.json);

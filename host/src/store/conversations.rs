@@ -186,8 +186,7 @@ impl Tx<'_> {
     fn session_room(&self, session_id: &str) -> Result<Option<RoomRef>> {
         let sql = "select r.key, r.id from conversations c join rooms r on r.key = c.room
                    where c.instance = 'bridge' and c.external_id = ?1";
-        let row =
-            |row: &Row<'_>| Ok(RoomRef { key: row.get(0)?, id: RoomId::from_bytes(row.get(1)?), is_bridge: true });
+        let row = |row: &Row<'_>| Ok(RoomRef::bridge(row.get(0)?, RoomId::from_bytes(row.get(1)?)));
         let mut statement = self.prepare(sql)?;
         statement.query_row([session_id], row).optional().map_err(sql_error)
     }

@@ -5,24 +5,51 @@ use crate::error::Result;
 use crate::ids::RoomId;
 use rusqlite::{Row, params};
 
-/// What happened. The numbers are in the store and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Message = 1,
-    RoomCreated = 2,
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $number:literal, $name:literal;)*) => {
+        /// What happened. The numbers are in the store and never change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Kind { $($(#[$doc])* $kind = $number,)* }
+
+        impl Kind {
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// As streams and webhooks call it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Message = 1, "message";
+    RoomCreated = 2, "room_created";
+    MessageEdited = 3, "message_edited";
+    MessageDeleted = 4, "message_deleted";
+    MessagePinned = 5, "message_pinned";
+    MessageUnpinned = 6, "message_unpinned";
+    ReactionAdded = 7, "reaction_added";
+    ReactionRemoved = 8, "reaction_removed";
+    RoomUpdated = 9, "room_updated";
+    RoomArchived = 10, "room_archived";
+    RoomUnarchived = 11, "room_unarchived";
+    RoomDeleted = 12, "room_deleted";
+    RoomBookmarked = 13, "room_bookmarked";
+    RoomUnbookmarked = 14, "room_unbookmarked";
+    FileUploaded = 15, "file_uploaded";
+    FileDeleted = 16, "file_deleted";
+    ProfileUpdated = 17, "profile_updated";
+    ProfileDeleted = 18, "profile_deleted";
+    ReadPositionUpdated = 19, "read_position_updated";
+    WebhookDisabled = 20, "webhook_disabled";
+    /// The event of a message that was deleted since, emptied. Another number, so that the index tells it from those that are there.
+    DeletedMessage = 21, "message";
 }
 
 impl Kind {
     fn from_number(number: i64) -> Option<Self> {
-        [Self::Message, Self::RoomCreated].into_iter().find(|kind| *kind as i64 == number)
-    }
-
-    /// As streams call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::RoomCreated => "room_created",
-        }
+        Self::ALL.iter().copied().find(|kind| *kind as i64 == number)
     }
 }
 
@@ -30,7 +57,8 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     pub seq: i64,
-    pub room: i64,
+    /// None: of no room, for every stream.
+    pub room: Option<i64>,
     pub kind: Kind,
     pub json: String,
 }
@@ -45,14 +73,39 @@ pub struct EventRow {
 }
 
 impl Tx<'_> {
-    /// Takes the next number of the log. `data` is None when the message's row holds the same.
-    pub(super) fn insert_event(&mut self, room: i64, kind: Kind, data: Option<&str>) -> Result<i64> {
-        self.execute("insert into events (room, kind, data) values (?1, ?2, ?3)", params![room, kind as i64, data])?;
+    /// Writes one durable fact and has it published after the commit; answers its number. `json` makes the payload from that number.
+    /// This and the message's own way ([`Tx::insert_event`]) are the only doors to the log.
+    pub(super) fn record(&mut self, room: Option<i64>, kind: Kind, json: impl FnOnce(i64) -> String) -> Result<i64> {
+        self.record_about(room, kind, None, json)
+    }
+
+    /// The same for an event that shows a message's content, numbered `message`: it is emptied when that is deleted.
+    pub(super) fn record_about(
+        &mut self,
+        room: Option<i64>,
+        kind: Kind,
+        message: Option<i64>,
+        json: impl FnOnce(i64) -> String,
+    ) -> Result<i64> {
+        self.execute(
+            "insert into events (room, kind, message) values (?1, ?2, ?3)",
+            params![room, kind as i64, message],
+        )?;
+        let seq = self.connection.last_insert_rowid();
+        let json = json(seq);
+        self.execute("update events set data = ?2 where seq = ?1", params![seq, json])?;
+        self.publish(room, kind, seq, json);
+        Ok(seq)
+    }
+
+    /// Takes the next number of the log for a new message, whose row will hold the payload.
+    pub(super) fn insert_event(&mut self, room: i64, kind: Kind) -> Result<i64> {
+        self.execute("insert into events (room, kind) values (?1, ?2)", params![room, kind as i64])?;
         Ok(self.connection.last_insert_rowid())
     }
 
     /// To be published after the commit.
-    pub(super) fn publish(&mut self, room: i64, kind: Kind, seq: i64, json: String) {
+    pub(super) fn publish(&mut self, room: Option<i64>, kind: Kind, seq: i64, json: String) {
         self.effects.events.push(NewEvent { seq, room, kind, json });
     }
 }

@@ -128,7 +128,7 @@ impl Tx<'_> {
         let sql = "select c.key, c.id, r.key, r.id from conversations c join rooms r on r.key = c.room
                    where c.instance = ?1 and c.external_id = ?2";
         let row = |row: &Row<'_>| {
-            let room = RoomRef { key: row.get(2)?, id: RoomId::from_bytes(row.get(3)?), is_bridge: true };
+            let room = RoomRef::bridge(row.get(2)?, RoomId::from_bytes(row.get(3)?));
             Ok(Conversation { key: row.get(0)?, id: ConversationId::from_bytes(row.get(1)?), room })
         };
         let mut statement = self.prepare(sql)?;

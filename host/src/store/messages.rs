@@ -1,16 +1,87 @@
 //! Messages: written once, as the JSON that readers get; found by the log's number. Whatever others than the platform say in a bridged
 //! room becomes a delivery in the same transaction.
 
+use super::counts::SenderSeen;
 use super::events::Kind;
-use super::rooms::RoomRef;
+use super::mentions::{Mention, mentions_in};
+use super::rooms::{RoomKind, RoomRef, Viewer};
 use super::writer::SearchRow;
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, RoomId};
 use rusqlite::{OptionalExtension, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A message as the API shows it, and as the store keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Message {
+    pub id: MessageId,
+    pub room_id: RoomId,
+    pub sender: String,
+    pub content: String,
+    /// Any JSON, `{}` if none was given.
+    #[schema(value_type = serde_json::Value)]
+    pub metadata: Box<RawValue>,
+    /// `agent`, `human` or another word; absent if the sender did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sender_type: Option<String>,
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    /// When it was last edited; absent if never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    pub edited_at: Option<String>,
+    /// Id of the message that it answers; absent if none. That one may have been deleted since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reply_to: Option<MessageId>,
+    /// Its number in the log, which rises over all rooms.
+    pub seq: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
+    pub pinned_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pinned_by: Option<String>,
+    /// How often it was edited; absent if never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(nullable = false)]
+    pub edit_count: u32,
+    /// True in streams where an earlier event shows a message that was deleted since: its content is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(nullable = false)]
+    pub deleted: bool,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl Message {
+    pub fn from_json(json: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|error| Error::Internal(format!("a stored message: {error}")))
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What is left of it for those who read the log after its deletion.
+    pub(super) fn emptied(mut self) -> Self {
+        self.content = String::new();
+        self.metadata = no_metadata();
+        self.deleted = true;
+        self
+    }
+}
+
+pub(super) fn no_metadata() -> Box<RawValue> {
+    serde_json::value::to_raw_value(&serde_json::Map::new()).unwrap_or_default()
+}
 
 /// A message before it has its number and time. Encoded by whoever makes it, so that the writer only appends.
 #[derive(Debug, Clone)]
@@ -20,6 +91,7 @@ pub struct Draft {
     sender: String,
     content: String,
     sender_type: Option<String>,
+    mentions: Vec<Mention>,
     /// The message's JSON without its end.
     head: String,
 }
@@ -41,8 +113,9 @@ impl Draft {
         let head = Head { id, room_id: room, sender, content, metadata, sender_type };
         let mut head = serde_json::to_string(&head).map_err(|error| Error::Internal(format!("message: {error}")))?;
         head.pop();
-        let (sender, content, sender_type) = (sender.into(), content.into(), sender_type.map(Into::into));
-        Ok(Self { id, room, sender, content, sender_type, head })
+        let (sender, content, sender_type) = (sender.into(), content.to_owned(), sender_type.map(Into::into));
+        let mentions = mentions_in(&content);
+        Ok(Self { id, room, sender, content, sender_type, mentions, head })
     }
 
     fn finish(&self, created_at: Micros, reply_to: Option<MessageId>, seq: i64) -> String {
@@ -58,6 +131,16 @@ pub struct Posted {
     pub seq: i64,
     pub created_at: Micros,
     pub json: String,
+}
+
+/// What the counts need to know of a message.
+pub(super) struct Stored<'a> {
+    pub room: i64,
+    pub seq: i64,
+    pub ordinal: i64,
+    pub sender: &'a str,
+    pub sender_type: Option<&'a str>,
+    pub created_at: Micros,
 }
 
 /// What it answers, inside the same room.
@@ -80,8 +163,8 @@ pub enum MessageQuery {
 
 impl Tx<'_> {
     /// Posts a message that did not come from the room's platform.
-    pub fn post_message(&mut self, draft: &Draft, reply_to: Option<MessageId>) -> Result<Posted> {
-        let room = self.room_ref(draft.room)?;
+    pub fn post_message(&mut self, draft: &Draft, reply_to: Option<MessageId>, viewer: &Viewer) -> Result<Posted> {
+        let room = self.visible_room(draft.room, viewer)?;
         let parent = reply_to.map(|id| self.parent(room.key, id)).transpose()?;
         self.post_in(&room, draft, parent)
     }
@@ -89,7 +172,7 @@ impl Tx<'_> {
     /// The same for a known room; also for an agent's answer.
     pub(super) fn post_in(&mut self, room: &RoomRef, draft: &Draft, parent: Option<Parent>) -> Result<Posted> {
         let posted = self.insert_message(room, draft, None, parent)?;
-        if room.is_bridge {
+        if room.kind == RoomKind::Bridge {
             self.deliver(room.key, &posted)?;
         }
         Ok(posted)
@@ -111,12 +194,13 @@ impl Tx<'_> {
         profile: Option<i64>,
         parent: Option<Parent>,
     ) -> Result<Posted> {
-        let seq = self.insert_event(room.key, Kind::Message, None)?;
+        let seq = self.insert_event(room.key, Kind::Message)?;
         let created_at = self.stamp();
         let json = draft.finish(created_at, parent.map(|parent| parent.id), seq);
+        let ordinal = self.next_ordinal(room.key, seq)?;
         self.execute(
-            "insert into messages (seq, id, room, sender, sender_type, profile, reply_to, created_at, json)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "insert into messages (seq, id, room, sender, sender_type, profile, reply_to, created_at, json, ordinal)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 seq,
                 draft.id.bytes(),
@@ -126,17 +210,31 @@ impl Tx<'_> {
                 profile,
                 parent.map(|parent| parent.seq),
                 created_at,
-                json
+                json,
+                ordinal
             ],
         )?;
-        self.execute(
-            "update room_state set message_count = message_count + 1, last_seq = ?2 where room = ?1",
-            [room.key, seq],
-        )?;
+        let (sender, sender_type) = (draft.sender.as_str(), draft.sender_type.as_deref());
+        self.participant_wrote(&Stored { room: room.key, seq, ordinal, sender, sender_type, created_at })?;
+        self.write_mentions(room.key, seq, &draft.mentions)?;
+        self.tally_message(sender_type, parent.is_some(), room.kind == RoomKind::Dm, 1);
         let (sender, content) = (draft.sender.clone(), draft.content.clone());
-        self.effects.search.push(SearchRow { seq, room: room.key, sender, content });
-        self.publish(room.key, Kind::Message, seq, json.clone());
+        self.effects.senders.push(SenderSeen {
+            sender: sender.clone(),
+            sender_type: draft.sender_type.clone(),
+            at: created_at,
+        });
+        self.effects.search.push(SearchRow::Put { seq, room: room.key, sender, content, is_new: true });
+        self.publish(Some(room.key), Kind::Message, seq, json.clone());
         Ok(Posted { id: draft.id, seq, created_at, json })
+    }
+
+    /// Counts one more message of the room, the one numbered `seq`; answers its place among all that were ever there.
+    fn next_ordinal(&mut self, room: i64, seq: i64) -> Result<i64> {
+        let sql = "update room_state set message_count = message_count + 1, last_seq = ?2, first_seq = coalesce(first_seq, ?2),
+                                         last_ordinal = last_ordinal + 1
+                   where room = ?1 returning last_ordinal";
+        self.prepare(sql)?.query_row([room, seq], |row| row.get(0)).map_err(sql_error)
     }
 }
 

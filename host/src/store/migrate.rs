@@ -1,12 +1,21 @@
 //! Brings a store to today's schema when it is opened: each migration in a transaction of its own, the number of the last one in
 //! `user_version`.
 
-use super::sql_error;
+use super::{mentions, sql_error};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the n-th takes a store from version n to n + 1. A released one never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { sql: include_str!("../../../migrations/sqlite/0001_first.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("../../../migrations/sqlite/0002_chat.sql"), fill: mentions::backfill },
+];
+
+struct Migration {
+    sql: &'static str,
+    /// What SQL cannot work out of the rows that are there.
+    fill: fn(&Connection) -> rusqlite::Result<()>,
+}
 
 /// Marks a file as a store of Arcuate (`application_id`), so that another program's database is not written into.
 const APPLICATION_ID: i64 = 0x4152_4355;
@@ -42,7 +51,8 @@ pub(super) fn check_current(version: i64) -> Result<()> {
 pub(super) fn migrate(connection: &mut Connection, version: i64) -> Result<()> {
     for (migration, next) in MIGRATIONS.iter().zip(1..).skip(version as usize) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql_error)?;
-        transaction.execute_batch(migration).map_err(sql_error)?;
+        transaction.execute_batch(migration.sql).map_err(sql_error)?;
+        (migration.fill)(&transaction).map_err(sql_error)?;
         transaction.pragma_update(None, "user_version", next).map_err(sql_error)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(sql_error)?;
         transaction.commit().map_err(sql_error)?;

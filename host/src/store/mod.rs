@@ -2,14 +2,18 @@
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
 mod conversations;
+mod counts;
 mod events;
 mod identities;
 mod inbox;
 mod jobs;
 mod kv;
 pub mod lock;
+mod mentions;
+mod message_changes;
 mod messages;
 mod migrate;
+mod participants;
 mod queue;
 mod readers;
 mod rooms;
@@ -18,13 +22,16 @@ mod users;
 mod writer;
 
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
+pub use counts::Count;
 pub use events::{EventRow, Kind, NewEvent};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
-pub use messages::{Draft, MessageQuery, Posted};
+pub use mentions::LONGEST_TARGET;
+pub use message_changes::{Deletion, MessageRow};
+pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use queue::Settled;
-pub use rooms::{NewRoom, RoomRow};
+pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -250,3 +257,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_counts;
+#[cfg(test)]
+mod tests_slices;

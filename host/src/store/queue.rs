@@ -147,7 +147,7 @@ impl Tx<'_> {
                 finished_at
             ],
         )?;
-        self.record(held, end.outcome, error, end.status, now)?;
+        self.record_attempt(held, end.outcome, error, end.status, now)?;
         self.leave_processing(&held.instance, end.state);
         if finished_at.is_some() {
             self.advance(&held.instance, &held.lane)?;
@@ -157,7 +157,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn record(&self, held: &Held, outcome: &str, error: Option<&str>, status: Option<u16>, now: Micros) -> Result<()> {
+    fn record_attempt(
+        &self,
+        held: &Held,
+        outcome: &str,
+        error: Option<&str>,
+        status: Option<u16>,
+        now: Micros,
+    ) -> Result<()> {
         self.execute(
             "insert into queue_attempts (job, number, started_at, ended_at, outcome, error, status)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -308,7 +315,7 @@ impl Tx<'_> {
                     last_error = ?5, finished_at = ?6 where key = ?1",
             params![held.key, state.name(), !lost, rescues, why, lost.then_some(now)],
         )?;
-        self.record(held, "rescued", Some(&why), None, now)?;
+        self.record_attempt(held, "rescued", Some(&why), None, now)?;
         self.leave_processing(&held.instance, state);
         if lost {
             self.advance(&held.instance, &held.lane)?;

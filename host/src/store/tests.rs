@@ -398,6 +398,7 @@ pub(super) fn note(sql: &str) {
 async fn query_plans_have_no_scan_that_grows() {
     let mut fixture = fixture();
     use_everything(&mut fixture).await;
+    tests_slices::use_slices(&fixture.store).await;
     let connection = Connection::open(fixture.store.path()).unwrap();
     let noted = NOTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for sql in noted
@@ -425,7 +426,13 @@ async fn query_plans_have_no_scan_that_grows() {
 async fn use_everything(fixture: &mut Fixture) {
     fixture.store.with_slots(|slots| ["assistant", "web_chat"].iter().for_each(|name| slots.open(name, policy(8))));
     fixture.store.write(|tx| tx.seed_general()).await.unwrap();
-    let room = NewRoom { name: "r".into(), description: String::new(), created_by: "me".into(), admin_key: vec![1] };
+    let room = NewRoom {
+        name: "r".into(),
+        description: String::new(),
+        created_by: "me".into(),
+        admin_key: vec![1],
+        ..NewRoom::default()
+    };
     let room = fixture.store.write(move |tx| tx.create_room(&room, |_| "{}".into())).await.unwrap();
     let arrived = fixture.arrive("a", "1").await.unwrap();
     for outcome in [Outcome::reply("hi"), Outcome::retry("no"), Outcome::discard("no")] {
@@ -439,7 +446,7 @@ async fn use_everything(fixture: &mut Fixture) {
         .store
         .write(move |tx| {
             let draft = Draft::new(room_id, "me", "word", &serde_json::Value::Null, None)?;
-            tx.post_message(&draft, Some(message))?;
+            tx.post_message(&draft, Some(message), &Viewer::Everyone)?;
             tx.enqueue_task("web_chat", "lane", &serde_json::Value::Null, Duration::ZERO)?;
             tx.keep_malformed("web_chat", "bad", "{", "not JSON")?;
             tx.kv_put("web_chat", "k", Some("1"))?;

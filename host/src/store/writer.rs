@@ -5,6 +5,7 @@
 //! segment of it. And a full disk rolls back the whole transaction, not the savepoint: then each request is done again alone, so that
 //! only the guilty ones fail. Requests are therefore closures that can run twice.
 
+use super::counts::{Count, SenderSeen};
 use super::events::NewEvent;
 use super::jobs::Claimed;
 use super::{Read, Shared, prepare, sql_error};
@@ -44,17 +45,28 @@ pub(super) struct Effects {
     slots: Vec<(String, isize)>,
     /// Changes of `queue_counts`.
     counts: Vec<(String, &'static str, i64)>,
+    /// Changes of `counts`.
+    pub sums: Vec<(Count, i64)>,
+    pub senders: Vec<SenderSeen>,
 }
 
-pub(super) struct SearchRow {
-    pub seq: i64,
-    pub room: i64,
-    pub sender: String,
-    pub content: String,
+/// A change of the search index.
+pub(super) enum SearchRow {
+    /// A new message, or a changed one: then its old row is removed first.
+    Put {
+        seq: i64,
+        room: i64,
+        sender: String,
+        content: String,
+        is_new: bool,
+    },
+    Remove {
+        seq: i64,
+    },
 }
 
 /// How many of each an undone request had added.
-struct Mark([usize; 6]);
+struct Mark([usize; 8]);
 
 /// Commits so far, for the metrics.
 #[derive(Debug, Default)]
@@ -161,12 +173,12 @@ fn last_stamp(connection: &Connection) -> rusqlite::Result<Micros> {
         .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(0) } else { Err(error) })
 }
 
-struct WriterThread {
-    connection: Connection,
+pub(super) struct WriterThread {
+    pub(super) connection: Connection,
     shared: Arc<Shared>,
     handed: mpsc::UnboundedSender<Claimed>,
     last_stamp: Micros,
-    effects: Effects,
+    pub(super) effects: Effects,
 }
 
 impl WriterThread {
@@ -223,7 +235,7 @@ impl WriterThread {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("rollback");
             }
-            self.undo(&Mark([0; 6]));
+            self.undo(&Mark([0; 8]));
             // A request's own refusal says nothing about the disk.
             if matches!(error, Error::Unavailable(_)) {
                 self.shared.set_trouble(Some(error.to_string()));
@@ -276,7 +288,10 @@ impl WriterThread {
 
     /// What was deferred, then the commit.
     fn finish_transaction(&mut self) -> Result<()> {
-        self.write_search().and_then(|()| self.write_counts()).map_err(|error| self.failed(error))?;
+        self.write_search()
+            .and_then(|()| self.write_counts())
+            .and_then(|()| self.write_sums())
+            .map_err(|error| self.failed(error))?;
         self.connection.execute_batch("commit").map_err(|error| self.failed(error))
     }
 
@@ -284,10 +299,20 @@ impl WriterThread {
         if self.effects.search.is_empty() {
             return Ok(());
         }
+        let remove =
+            |seq: &i64| prepare(&self.connection, "delete from messages_search where rowid = ?1")?.execute([seq]);
         let sql = "insert into messages_search (rowid, room, sender, content) values (?1, ?2, ?3, ?4)";
         let mut insert = prepare(&self.connection, sql)?;
         for row in &self.effects.search {
-            insert.execute(params![row.seq, format!("r{}", row.room), row.sender, row.content])?;
+            match row {
+                SearchRow::Remove { seq } => drop(remove(seq)?),
+                SearchRow::Put { seq, room, sender, content, is_new } => {
+                    if !is_new {
+                        remove(seq)?;
+                    }
+                    insert.execute(params![seq, format!("r{room}"), sender, content])?;
+                }
+            }
         }
         Ok(())
     }
@@ -347,16 +372,23 @@ impl Effects {
             self.woken.len(),
             self.slots.len(),
             self.counts.len(),
+            self.sums.len(),
+            self.senders.len(),
         ])
     }
 
     /// Forgets what came after the mark; answers the slots to give back.
-    fn rewind(&mut self, Mark([events, search, handed, woken, slots, counts]): &Mark) -> Vec<(String, isize)> {
+    fn rewind(
+        &mut self,
+        Mark([events, search, handed, woken, slots, counts, sums, senders]): &Mark,
+    ) -> Vec<(String, isize)> {
         self.events.truncate(*events);
         self.search.truncate(*search);
         self.handed.truncate(*handed);
         self.woken.truncate(*woken);
         self.counts.truncate(*counts);
+        self.sums.truncate(*sums);
+        self.senders.truncate(*senders);
         self.slots.split_off(*slots)
     }
 }

@@ -1,0 +1,163 @@
+//! Mentions, found when a message is written. A mention of T is an `@` and T, letters' case ignored, where no word runs on at either end.
+//! Names may have blanks and any signs in them, so what is kept is what follows each `@`; the first word of it finds the candidates, and
+//! [`is_mention`] decides.
+
+use super::{Read, Tx, sql_error};
+use crate::error::Result;
+use rusqlite::params;
+use std::collections::HashSet;
+
+/// Longest name that can be mentioned, in characters.
+pub const LONGEST_TARGET: usize = 200;
+/// Of a message with more of them, the first count.
+const MOST: usize = 200;
+
+/// What follows an `@` of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mention {
+    /// The first word of `rest`; empty if a sign stands first.
+    pub word: String,
+    /// In small letters, as long as the longest name and what must be seen behind it.
+    pub rest: String,
+}
+
+/// All that may be mentions in a text, each once.
+pub fn mentions_in(content: &str) -> Vec<Mention> {
+    let mut seen = HashSet::new();
+    let at = content.match_indices('@').filter(|(place, _)| {
+        let before = content[..*place].chars().next_back();
+        !before.is_some_and(|letter| letter.is_alphanumeric() || "_.-@".contains(letter))
+    });
+    at.map(|(place, _)| {
+        let rest: String = content[place + 1..].chars().take(LONGEST_TARGET + 2).flat_map(char::to_lowercase).collect();
+        Mention { word: first_word(&rest).to_owned(), rest }
+    })
+    .filter(|mention| !mention.rest.trim().is_empty() && seen.insert(mention.clone()))
+    .take(MOST)
+    .collect()
+}
+
+/// By which candidates for a target are found.
+pub fn first_word(lowercase: &str) -> &str {
+    let end = lowercase.find(|letter| !is_word(letter)).unwrap_or(lowercase.len());
+    &lowercase[..end]
+}
+
+/// Whether what follows an `@` names the target; both in small letters.
+pub fn is_mention(rest: &str, target: &str) -> bool {
+    let Some(behind) = rest.strip_prefix(target) else { return false };
+    let mut behind = behind.chars();
+    match behind.next() {
+        None => true,
+        Some('.') => !behind.next().is_some_and(char::is_alphabetic),
+        Some(letter) => !is_word(letter),
+    }
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_' || letter == '-'
+}
+
+impl Tx<'_> {
+    pub(super) fn write_mentions(&mut self, room: i64, seq: i64, mentions: &[Mention]) -> Result<()> {
+        for (n, mention) in mentions.iter().enumerate() {
+            self.execute(
+                "insert into mentions (word, seq, n, room, rest) values (?1, ?2, ?3, ?4, ?5)",
+                params![mention.word, seq, n as i64, room, mention.rest],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// After an edit.
+    pub(super) fn rewrite_mentions(&mut self, room: i64, seq: i64, mentions: &[Mention]) -> Result<()> {
+        self.execute("delete from mentions where seq = ?1", [seq])?;
+        self.write_mentions(room, seq, mentions)
+    }
+}
+
+/// Finds the mentions of messages that an older version wrote.
+pub(super) fn backfill(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
+    let mut read = connection.prepare("select seq, room, json from messages where seq > ?1 order by seq limit 1000")?;
+    let mut write =
+        connection.prepare("insert into mentions (word, seq, n, room, rest) values (?1, ?2, ?3, ?4, ?5)")?;
+    let mut after = 0;
+    loop {
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?));
+        let page: Vec<_> = read.query_map([after], row)?.collect::<rusqlite::Result<_>>()?;
+        let Some((last, ..)) = page.last() else { return Ok(()) };
+        after = *last;
+        for (seq, room, json) in page.iter().filter(|(.., json)| json.contains('@')) {
+            let message: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+            let content = message["content"].as_str().unwrap_or_default();
+            for (n, mention) in mentions_in(content).iter().enumerate() {
+                write.execute(params![mention.word, seq, n as i64, room, mention.rest])?;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mentioned(content: &str, target: &str) -> bool {
+        let target = target.to_lowercase();
+        mentions_in(content)
+            .iter()
+            .any(|mention| mention.word == first_word(&target) && is_mention(&mention.rest, &target))
+    }
+
+    #[test]
+    fn mentions_are_words() {
+        for content in
+            ["@bob", "hi @Bob!", "(@bob)", "@BOB.", "@bob, @ann", "see @bob. Then", "@bob's", "\n@bob\n", "@bob.1"]
+        {
+            assert!(mentioned(content, "bob"), "{content}");
+        }
+        for content in
+            ["@bobby", "a@bob.example", "@bob.example", "@bob-2", "@bob_", "@@bob", ".@bob", "bob", "-@bob", "@ bob"]
+        {
+            assert!(!mentioned(content, "bob"), "{content}");
+        }
+    }
+
+    #[test]
+    fn mentions_of_names_with_blanks_and_signs_count() {
+        assert!(mentioned("ask @CI Bot about it", "ci bot"));
+        assert!(mentioned("ask @CI Bot about it", "CI"));
+        assert!(!mentioned("ask @CI Botany", "CI Bot"));
+        assert!(mentioned("hey @🤖helper!", "🤖helper"));
+        assert!(mentioned("an @Ünal here", "ünal"));
+        assert!(mentioned("@bob.example says", "bob.example"));
+        assert!(mentioned(&format!("@{} !", "x".repeat(200)), &"x".repeat(200)));
+    }
+
+    proptest! {
+        #[test]
+        fn name_between_blanks_is_always_found(before in "[^@]{0,20}", name in "[\\p{L}0-9_.🤖 -]{0,20}[\\p{L}0-9]", after in ".{0,20}") {
+            prop_assume!(!name.starts_with(' '));
+            let content = format!("{before} @{name} {after}");
+            prop_assert!(mentioned(&content, &name), "{name} in {content}");
+        }
+    }
+}
+
+impl Read<'_> {
+    /// Rows of the index for a word, newest first: number of the message, its room, what follows the `@`.
+    pub(super) fn mention_candidates(
+        &self,
+        word: &str,
+        after: i64,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, i64, String)>> {
+        let sql = "select seq, room, rest from mentions where word = ?1 and seq > ?2 and seq < ?3 order by seq desc, n limit ?4";
+        let mut statement = self.prepare(sql)?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params![word, after, before, limit as i64], row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+}
