@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::words::Texts;
 use arcuate::ids::RoomId;
-use arcuate::store::{Draft, NewRoom, Options, Store};
+use arcuate::store::{Draft, NewRoom, Options, Store, Viewer};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use std::path::Path;
@@ -35,12 +35,7 @@ pub fn make(path: &Path, messages: usize, texts: &Arc<Texts>) -> Result<Vec<Room
 }
 
 fn room(tx: &mut arcuate::store::Tx<'_>, number: usize) -> arcuate::error::Result<RoomId> {
-    let room = NewRoom {
-        name: format!("room {number}"),
-        description: String::new(),
-        created_by: "benches".into(),
-        admin_key: Vec::new(),
-    };
+    let room = NewRoom { name: format!("room {number}"), created_by: "benches".into(), ..NewRoom::default() };
     Ok(tx.create_room(&room, |_| "{}".into())?.id)
 }
 
@@ -51,7 +46,7 @@ async fn fill(store: &Store, rooms: &[RoomId], messages: usize, texts: &Arc<Text
             for number in begin..messages.min(begin + STEP) {
                 let room = rooms[number % rooms.len()];
                 let draft = Draft::new(room, &sender(number), texts.get(number), &json!({}), None)?;
-                tx.post_message(&draft, None)?;
+                tx.post_message(&draft, None, &Viewer::Everyone)?;
             }
             Ok(())
         };

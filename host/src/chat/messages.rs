@@ -107,7 +107,7 @@ async fn list_messages(
     };
     let (room, viewer) = (room_id(&id)?, caller.viewer());
     let messages =
-        app.store.read(move |read| read.messages(read.visible_room(room, &viewer)?.key, query, limit)).await?;
+        app.store.glance(move |read| read.messages(read.visible_room(room, &viewer)?.key, query, limit)).await?;
     Ok(raw_json(messages))
 }
 

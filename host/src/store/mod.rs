@@ -137,6 +137,15 @@ impl Store {
         self.readers.read(body).await
     }
 
+    /// The same for a query of a few rows by their keys: it runs on the caller's own thread, so it must not take long.
+    pub async fn glance<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Read<'_>) -> Result<T> + Send + 'static,
+    {
+        self.readers.glance(body).await
+    }
+
     pub fn bus(&self) -> &Arc<Bus> {
         &self.shared.bus
     }

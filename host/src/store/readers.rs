@@ -1,11 +1,12 @@
-//! Reader threads, each with a connection of its own. Queries take microseconds, but a disk may take long: they never run on the
-//! runtime's threads.
+//! Those who read: threads with a connection of their own, for whatever may take long, and a few spare connections for queries of
+//! microseconds, which run where they are asked. Two hand-overs between threads cost more than such a query.
 
 use super::{Read, Shared};
 use crate::error::{Error, Result};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rusqlite::Connection;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -17,6 +18,8 @@ type Query = Box<dyn FnOnce(&Read<'_>) + Send>;
 #[derive(Clone)]
 pub(super) struct Readers {
     queries: Sender<Query>,
+    /// Connections that nobody uses now.
+    spare: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
@@ -30,7 +33,21 @@ impl Readers {
                 .spawn(move || run(&connection, &receiver))
                 .map_err(|error| Error::Unavailable(format!("no thread for reading: {error}")))?;
         }
-        Ok(Self { queries })
+        let spare = (0..count.max(1)).map(|_| shared.connect(false)).collect::<Result<_>>()?;
+        Ok(Self { queries, spare: Arc::new(Mutex::new(spare)) })
+    }
+
+    /// For a query of a few rows by their keys: it runs here and now, where a connection is spare.
+    pub(super) async fn glance<T, F>(&self, body: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Read<'_>) -> Result<T> + Send + 'static,
+    {
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(connection) = spare().pop() else { return self.read(body).await };
+        let result = catch_unwind(AssertUnwindSafe(|| body(&Read { connection: &connection })));
+        spare().push(connection);
+        result.unwrap_or_else(|_| Err(Error::Internal("a query panicked".into())))
     }
 
     pub(super) async fn read<T, F>(&self, body: F) -> Result<T>
@@ -53,7 +70,7 @@ impl Readers {
 fn run(connection: &Connection, queries: &Receiver<Query>) {
     while let Ok(query) = queries.recv() {
         // A panic costs its query, not the thread: its sender is dropped, which the caller sees.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| query(&Read { connection })));
+        let result = catch_unwind(AssertUnwindSafe(|| query(&Read { connection })));
         if result.is_err() {
             tracing::error!("a query of the store panicked");
         }
