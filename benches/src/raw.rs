@@ -67,6 +67,7 @@ impl Raw {
             insert.execute(params![seq, format!("r{room}"), sender(number), self.texts.get(number)])?;
         }
         drop(insert);
+        self.sums(messages)?;
         self.connection.execute_batch("commit")?;
         self.written += messages;
         Ok(())
@@ -84,12 +85,34 @@ impl Raw {
             "{{\"id\":\"{id}\",\"room_id\":\"{room_id}\",\"sender\":\"{sender}\",\"content\":\"{content}\",\"metadata\":{{}},\
              \"created_at\":\"2026-01-01T00:00:00.000000Z\",\"seq\":{seq}}}"
         );
-        let sql = "insert into messages (seq, id, room, sender, sender_type, profile, reply_to, created_at, json)
-                   values (?1, ?2, ?3, ?4, null, null, null, ?5, ?6)";
-        let values = params![seq, id.bytes(), room, sender, created_at, json];
+        let sql = "update room_state set message_count = message_count + 1, last_seq = ?2, first_seq = coalesce(first_seq, ?2),
+                                         last_ordinal = last_ordinal + 1
+                   where room = ?1 returning last_ordinal";
+        let ordinal: i64 = self.connection.prepare_cached(sql)?.query_row([room, seq], |row| row.get(0))?;
+        let sql =
+            "insert into messages (seq, id, room, sender, sender_type, profile, reply_to, created_at, json, ordinal)
+                   values (?1, ?2, ?3, ?4, null, null, null, ?5, ?6, ?7)";
+        let values = params![seq, id.bytes(), room, sender, created_at, json, ordinal];
         self.connection.prepare_cached(sql)?.execute(values)?;
-        let sql = "update room_state set message_count = message_count + 1, last_seq = ?2 where room = ?1";
-        self.connection.prepare_cached(sql)?.execute([room, seq])?;
+        let sql = "insert into participants (room, sender, sender_type, message_count, first_seen, last_seen, last_seq, block, block_count)
+                   values (?1, ?2, null, 1, ?3, ?3, ?4, 0, 1)
+                   on conflict (room, sender) do update set
+                       message_count = message_count + 1, last_seen = excluded.last_seen, last_seq = excluded.last_seq,
+                       block_count = block_count + 1";
+        self.connection.prepare_cached(sql)?.execute(params![room, sender, created_at, seq])?;
         Ok(seq)
+    }
+
+    /// What is kept over all rooms, once per transaction.
+    fn sums(&self, messages: usize) -> Result<()> {
+        let sql = "insert into counts (name, value) values ('messages', ?1)
+                   on conflict (name) do update set value = value + excluded.value";
+        self.connection.prepare_cached(sql)?.execute([messages as i64])?;
+        for number in self.written..self.written + messages {
+            let sql = "insert into senders (sender, last_seen) values (?1, ?2)
+                       on conflict (sender) do update set last_seen = excluded.last_seen";
+            self.connection.prepare_cached(sql)?.execute(params![sender(number), arcuate::clock::now()])?;
+        }
+        Ok(())
     }
 }
