@@ -3,6 +3,7 @@
 
 mod client;
 mod echo;
+mod fanout;
 mod load;
 mod machine;
 mod measure;
@@ -35,6 +36,9 @@ struct Arguments {
     /// Serves the baseline `echo` until it is killed; for this program's own use.
     #[arg(long, hide = true)]
     serve_echo: bool,
+    /// The same with the baseline `fanout`.
+    #[arg(long, hide = true)]
+    serve_fanout: bool,
     /// Only these measurements.
     #[arg(value_parser = measure::names())]
     names: Vec<String>,
@@ -42,7 +46,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = if arguments.serve_echo { echo::serve() } else { measured(&arguments) };
+    let result = match &arguments {
+        Arguments { serve_echo: true, .. } => echo::serve(),
+        Arguments { serve_fanout: true, .. } => fanout::serve(),
+        _ => measured(&arguments),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

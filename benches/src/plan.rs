@@ -22,6 +22,8 @@ pub struct Plan {
     pub asked: usize,
     /// Turns that each conversation with a slow agent has.
     pub slow_turns: usize,
+    /// Events that reach subscribers, over all of them.
+    pub delivered: usize,
     /// Runs of what takes seconds by its nature.
     pub slow_runs: usize,
 }
@@ -38,6 +40,7 @@ impl Plan {
             visits: Duration::from_secs(5),
             asked: 8000,
             slow_turns: 5,
+            delivered: 4_000_000,
             slow_runs: 5,
         }
     }
@@ -53,6 +56,7 @@ impl Plan {
             visits: Duration::from_secs(2),
             asked: 3000,
             slow_turns: 3,
+            delivered: 1_000_000,
             slow_runs: 1,
         }
     }

@@ -46,9 +46,18 @@ pub fn host(folder: &Path, settings: &str) -> Result<Server> {
 
 /// Starts the baseline `echo`.
 pub fn echo(folder: &Path) -> Result<Server> {
+    baseline(folder, "--serve-echo")
+}
+
+/// Starts the baseline `fanout`.
+pub fn fanout(folder: &Path) -> Result<Server> {
+    baseline(folder, "--serve-fanout")
+}
+
+fn baseline(folder: &Path, which: &str) -> Result<Server> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--serve-echo");
-    Server::start(command, &folder.join("echo.log"))
+    command.arg(which);
+    Server::start(command, &folder.join("baseline.log"))
 }
 
 /// The folder of this program, where cargo puts the host and its plugins too.

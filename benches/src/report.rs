@@ -28,6 +28,13 @@ impl Row {
         self
     }
 
+    /// A figure in words.
+    #[must_use]
+    pub fn said(mut self, text: String) -> Self {
+        self.figures.push(text);
+        self
+    }
+
     /// What it is compared with: a share of a baseline.
     #[must_use]
     pub fn beside(mut self, share: &Series, of: &str, base: &Series, unit: Unit) -> Self {
@@ -94,6 +101,8 @@ turns with it, in the same minute:
 - `raw`: one thread that writes the rows of a posted message into the same tables with the same settings, N messages per transaction, the
   search index at its end. What SQLite and the disk give, without a network, JSON or anybody waiting.
 - `echo`: an axum server that reads a posted message as JSON and gives it back, without a store.
+- `fanout`: an axum server that sends each posted message as a server-sent event to everybody, from one broadcast channel of tokio's that
+  is 1024 deep, without a store. Who is too slow loses messages.
 
 The host is the release build in its own process with its default plugins, on a store with `durability = \"full\"` (each answer is on disk)
 and 100 rooms, its limits off. Messages have 100 bytes. The load comes from another process over keep-alive connections; c is their number.

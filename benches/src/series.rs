@@ -9,6 +9,7 @@ pub enum Unit {
     PerSecond,
     Nanoseconds,
     Bytes,
+    Kilobytes,
     Fraction,
 }
 
@@ -61,6 +62,7 @@ impl Unit {
             Self::Nanoseconds if value >= 10e3 => format!("{:.0} µs", value / 1e3),
             Self::Nanoseconds => format!("{:.1} µs", value / 1e3),
             Self::Bytes => format!("{:.1} MB", value / 1e6),
+            Self::Kilobytes => format!("{:.1} KB", value / 1024.0),
             Self::Fraction => format!("{:.0} %", value * 100.0),
         }
     }

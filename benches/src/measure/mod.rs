@@ -2,10 +2,13 @@
 
 mod boundary;
 mod handover;
+mod lists;
 mod post;
 mod read;
+mod search;
 mod slow_agent;
 mod start;
+mod streams;
 mod visitors;
 
 use crate::plan::Plan;
@@ -23,9 +26,12 @@ use tempfile::TempDir;
 type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 
 /// In the order of the report.
-const ALL: [(&str, Measurement); 7] = [
+const ALL: [(&str, Measurement); 10] = [
     ("post", post::run),
     ("read", read::run),
+    ("lists", lists::run),
+    ("search", search::run),
+    ("streams", streams::run),
     ("handover", handover::run),
     ("visitors", visitors::run),
     ("slow_agent", slow_agent::run),
