@@ -249,7 +249,7 @@ async fn deleted_messages_do_not_block_the_inbox_of_pollers() {
         visitor.say(text).await;
     }
     let poller = host.client().with_token("poller");
-    let leased = poller.get("/api/v1/?action=inbox&limit=1&ack=explicit").await;
+    let leased = poller.get("/api/v1/?action=inbox&limit=1&ack=manual").await;
     let listed = host.get("/api/v1/conversations").await.ok();
     let room = listed["conversations"][0]["room_id"].as_str().expect("a room").to_owned();
     let list = host.get(&format!("/api/v1/rooms/{room}/messages")).await.ok();

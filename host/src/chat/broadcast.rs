@@ -39,16 +39,16 @@ struct Broadcast {
 
 /// What became of it.
 #[derive(Debug, Serialize, ToSchema)]
-struct Sent {
+struct BroadcastSent {
     sent: usize,
     failed: usize,
     /// In the order of `room_ids`.
-    results: Vec<RoomResult>,
+    results: Vec<BroadcastResult>,
 }
 
 /// What became of it in one room.
 #[derive(Debug, Serialize, ToSchema)]
-struct RoomResult {
+struct BroadcastResult {
     /// As it was given.
     room_id: String,
     success: bool,
@@ -64,7 +64,7 @@ struct RoomResult {
 ///
 /// A room that is not there fails alone; the answer is 200 all the same.
 #[utoipa::path(post, path = "/api/v1/broadcast", tag = "Messages", request_body = Broadcast,
-    responses((status = 200, description = "What became of it in each room", body = Sent),
+    responses((status = 200, description = "What became of it in each room", body = BroadcastSent),
               (status = 400, description = "A text's length, or the number of rooms"),
               (status = 429, description = "Too many broadcasts from this address")))]
 async fn broadcast(
@@ -72,7 +72,7 @@ async fn broadcast(
     caller: Caller,
     Client(client): Client,
     Body(body): Body<Broadcast>,
-) -> Result<Json<Sent>> {
+) -> Result<Json<BroadcastSent>> {
     let (sender, viewer) = (caller.identity("sender", body.sender)?, caller.viewer());
     let (sender, content) = (checked_sender(&sender)?, checked_content(&body.content)?);
     let metadata = body.metadata.unwrap_or_else(|| json!({}));
@@ -93,12 +93,17 @@ async fn broadcast(
     let posted = app.store.write(move |tx| tx.broadcast(&drafts, &viewer)).await?;
     let results: Vec<_> = body.room_ids.iter().zip(posted).map(|(id, posted)| result(id, posted)).collect();
     let sent = results.iter().filter(|result| result.success).count();
-    Ok(Json(Sent { sent, failed: results.len() - sent, results }))
+    Ok(Json(BroadcastSent { sent, failed: results.len() - sent, results }))
 }
 
-fn result(id: &str, posted: Option<Posted>) -> RoomResult {
+fn result(id: &str, posted: Option<Posted>) -> BroadcastResult {
     let room_id = id.trim().to_owned();
     let why = if room_id.is_empty() { "room_id must not be empty" } else { "Room not found" };
     let message_id = posted.map(|posted| posted.id);
-    RoomResult { room_id, success: message_id.is_some(), message_id, error: message_id.is_none().then(|| why.into()) }
+    BroadcastResult {
+        room_id,
+        success: message_id.is_some(),
+        message_id,
+        error: message_id.is_none().then(|| why.into()),
+    }
 }

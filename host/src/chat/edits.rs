@@ -37,7 +37,7 @@ struct EditMessage {
 
 /// A message is gone.
 #[derive(Debug, Serialize, ToSchema)]
-struct Deleted {
+struct MessageDeleted {
     deleted: bool,
 }
 
@@ -47,7 +47,7 @@ struct EditHistory {
     message_id: MessageId,
     current_content: String,
     /// The oldest first.
-    edits: Vec<Edit>,
+    edits: Vec<MessageEdit>,
     /// How often it was edited, over all pages.
     edit_count: u32,
     /// For the next page; null on the last.
@@ -56,7 +56,7 @@ struct EditHistory {
 
 /// One edit.
 #[derive(Debug, Serialize, ToSchema)]
-struct Edit {
+struct MessageEdit {
     id: EditId,
     message_id: MessageId,
     /// What the message said until then.
@@ -100,7 +100,7 @@ async fn edit_message(
     params(("id" = String, Path, description = "The room's id"), ("mid" = String, Path, description = "The message's id"),
            ("sender" = Option<String>, Query, description = "Who wrote it; not needed with the room's admin key"),
            ("X-Admin-Key" = Option<String>, Header, description = "The room's admin key; also as a bearer token")),
-    responses((status = 200, body = Deleted),
+    responses((status = 200, body = MessageDeleted),
               (status = 400, description = "Neither a sender nor the room's admin key"),
               (status = 403, description = "Somebody else wrote it"),
               (status = 404, description = "Message not found")))]
@@ -110,7 +110,7 @@ async fn delete_message(
     key: Option<RoomKey>,
     Path(path): Path<(String, String)>,
     params: Params,
-) -> Result<Json<Deleted>> {
+) -> Result<Json<MessageDeleted>> {
     let sender = params.text("sender").map(str::trim).filter(|sender| !sender.is_empty());
     let sender = caller.optional_identity(sender.map(Into::into))?;
     bounded(sender.as_deref().unwrap_or_default(), 0, 100, "Sender must be 1-100 characters")?;
@@ -130,7 +130,7 @@ async fn delete_message(
         tx.delete_message(&room, &row, Deletion::Asked)
     });
     deleted.await?;
-    Ok(Json(Deleted { deleted: true }))
+    Ok(Json(MessageDeleted { deleted: true }))
 }
 
 /// Show a message's edits
@@ -156,7 +156,7 @@ async fn list_edits(
     let more = edits.len() > limit as usize;
     edits.truncate(limit as usize);
     let next = edits.last().filter(|_| more).map(|edit| cursor(edit.key));
-    let edit = |row: EditRow| Edit {
+    let edit = |row: EditRow| MessageEdit {
         id: row.id,
         message_id: message,
         previous_content: row.previous_content,

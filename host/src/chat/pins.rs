@@ -23,7 +23,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// A message is no longer pinned.
 #[derive(Debug, Serialize, ToSchema)]
-struct Unpinned {
+struct MessageUnpinned {
     /// `unpinned`
     #[schema(value_type = String)]
     status: &'static str,
@@ -58,7 +58,7 @@ async fn pin_message(
 #[utoipa::path(delete, path = "/api/v1/rooms/{id}/messages/{mid}/pin", tag = "Pins",
     params(("id" = String, Path, description = "The room's id"), ("mid" = String, Path, description = "The message's id"),
            ("X-Admin-Key" = Option<String>, Header, description = "The room's admin key; also as a bearer token")),
-    responses((status = 200, body = Unpinned),
+    responses((status = 200, body = MessageUnpinned),
               (status = 400, description = "It is not pinned"),
               (status = 401, description = "No admin key"),
               (status = 403, description = "The admin key of another room"),
@@ -68,14 +68,14 @@ async fn unpin_message(
     caller: Caller,
     key: RoomKey,
     Path((id, mid)): Path<(String, String)>,
-) -> Result<Json<Unpinned>> {
+) -> Result<Json<MessageUnpinned>> {
     let (room, message, viewer) = (room_id(&id)?, mid.parse().ok(), caller.viewer());
     let unpinned = app.store.write(move |tx| {
         let (room, row) = administered(tx, &key, room, message, &viewer)?;
         tx.unpin_message(&room, &row)?;
         Ok(row.message.id)
     });
-    Ok(Json(Unpinned { status: "unpinned", message_id: unpinned.await?, room_id: room }))
+    Ok(Json(MessageUnpinned { status: "unpinned", message_id: unpinned.await?, room_id: room }))
 }
 
 /// The message, if the key is its room's.

@@ -38,7 +38,7 @@ struct ToggleReaction {
 
 /// A reaction is gone.
 #[derive(Debug, Serialize, ToSchema)]
-struct Removed {
+struct ReactionRemoved {
     /// `removed`
     #[schema(value_type = String)]
     status: &'static str,
@@ -103,7 +103,7 @@ fn checked_emoji(emoji: &str) -> Result<&str> {
 #[utoipa::path(delete, path = "/api/v1/rooms/{id}/messages/{mid}/reactions", tag = "Reactions",
     params(("id" = String, Path, description = "The room's id"), ("mid" = String, Path, description = "The message's id"),
            ("sender" = String, Query, description = "Who reacted"), ("emoji" = String, Query, description = "With which emoji")),
-    responses((status = 200, body = Removed),
+    responses((status = 200, body = ReactionRemoved),
               (status = 400, description = "The sender or the emoji is empty"),
               (status = 404, description = "The message is not in this room, or the reaction not there")))]
 async fn remove_reaction(
@@ -111,7 +111,7 @@ async fn remove_reaction(
     caller: Caller,
     Path(path): Path<(String, String)>,
     params: Params,
-) -> Result<Json<Removed>> {
+) -> Result<Json<ReactionRemoved>> {
     let sender = caller.identity("sender", params.required("sender").ok().map(Into::into))?;
     let emoji = params.required("emoji")?.trim().to_owned();
     let sender = sender.trim().to_owned();
@@ -126,7 +126,7 @@ async fn remove_reaction(
         tx.remove_reaction(&room, &row, &sender, &emoji)
     });
     removed.await?;
-    Ok(Json(Removed { status: "removed" }))
+    Ok(Json(ReactionRemoved { status: "removed" }))
 }
 
 /// List the reactions to a message

@@ -27,7 +27,7 @@ struct NotifyTyping {
 
 /// It was heard.
 #[derive(Debug, Serialize, ToSchema)]
-struct Heard {
+struct TypingHeard {
     ok: bool,
 }
 
@@ -36,13 +36,13 @@ struct Heard {
 /// Streams of the room get an event `typing`. Said again within two seconds, nothing is sent.
 #[utoipa::path(post, path = "/api/v1/rooms/{id}/typing", tag = "Messages", request_body = NotifyTyping,
     params(("id" = String, Path, description = "The room's id")),
-    responses((status = 200, body = Heard), (status = 404, description = "Room not found")))]
+    responses((status = 200, body = TypingHeard), (status = 404, description = "Room not found")))]
 async fn notify_typing(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     Body(body): Body<NotifyTyping>,
-) -> Result<Json<Heard>> {
+) -> Result<Json<TypingHeard>> {
     let sender = caller.identity("sender", body.sender)?;
     let sender = checked_sender(&sender)?;
     let (room, viewer) = (room_id(&id)?, caller.viewer());
@@ -51,5 +51,5 @@ async fn notify_typing(
         let event = json!({ "sender": sender, "room_id": room }).to_string();
         app.store.bus().publish_ephemeral(found.key, "typing", &event);
     }
-    Ok(Json(Heard { ok: true }))
+    Ok(Json(TypingHeard { ok: true }))
 }

@@ -21,6 +21,7 @@ pub struct Thread {
 
 /// A message within a thread.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = ThreadReply)]
 pub struct Reply {
     #[serde(flatten)]
     pub message: Message,
