@@ -49,6 +49,10 @@ ids! {
     RoomId,
     /// Of a message.
     MessageId,
+    /// Of an edit of a message.
+    EditId,
+    /// Of a reaction to a message.
+    ReactionId,
     /// Of a person.
     UserId,
     /// Of a conversation on a platform.

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::limits::Limiter;
+use crate::live::typing::Typing;
 use crate::metrics::Metrics;
 use crate::plugins::Manager;
 use crate::queue::Queue;
@@ -47,6 +48,8 @@ pub struct Limits {
     pub messages: Limiter,
     pub rooms: Limiter,
     pub api: Limiter,
+    pub broadcasts: Limiter,
+    pub typing: Typing,
 }
 
 impl Limits {
@@ -56,6 +59,8 @@ impl Limits {
             messages: Limiter::new(limits.messages_per_minute, minute, "messages per minute"),
             rooms: Limiter::new(limits.rooms_per_hour, Duration::from_secs(3600), "rooms per hour"),
             api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
+            broadcasts: Limiter::new(limits.broadcasts_per_minute, minute, "broadcasts per minute"),
+            typing: Typing::default(),
         }
     }
 }

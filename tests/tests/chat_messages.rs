@@ -183,3 +183,148 @@ async fn limits_count_by_the_address_that_a_trusted_proxy_tells() {
     // What the client itself puts in front does not count.
     post("192.0.2.3, 192.0.2.1").await.is(429);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_narrow_every_list() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    let mut times = vec![String::new()];
+    for (number, (sender, kind)) in
+        [("ada", "human"), ("bob", "agent"), ("CI Bot", "agent"), ("ada", "human"), ("bob", "")].into_iter().enumerate()
+    {
+        let body = json!({ "sender": sender, "content": (number + 1).to_string(), "sender_type": kind });
+        let posted = host.post(&messages(&room), &body).await.ok();
+        times.push(posted["created_at"].as_str().expect("a time").to_owned());
+    }
+    let found = async |query: &str| texts(&host.get(&format!("{}?{query}", messages(&room))).await.ok());
+    assert_eq!(found("sender=ada").await, ["1", "4"]);
+    assert_eq!(found("sender=CI%20Bot").await, ["3"]);
+    assert_eq!(found("sender=CI+Bot").await, ["3"]);
+    assert_eq!(found("sender=Ada").await, Vec::<String>::new(), "names are exact");
+    assert_eq!(found("sender=").await, range(1..=5), "an empty one is absent");
+    assert_eq!(found("sender_type=agent").await, ["2", "3"]);
+    assert_eq!(found("sender_type=robot").await, Vec::<String>::new());
+    assert_eq!(found("exclude_sender=ada").await, ["2", "3", "5"]);
+    assert_eq!(found("exclude_sender=ada,%20CI%20Bot%20,,nobody").await, ["2", "5"]);
+    assert_eq!(found("exclude_sender=%20,").await, range(1..=5));
+    assert_eq!(found("sender=bob&sender_type=agent&exclude_sender=ada").await, ["2"]);
+    assert_eq!(found("sender=ada&exclude_sender=ada").await, Vec::<String>::new());
+    assert_eq!(found("sender_type=agent&latest=1").await, ["3"], "the newest that fits");
+    assert_eq!(found("sender=ada&limit=1").await, ["1"]);
+    assert_eq!(found("sender=ada&latest=1").await, ["4"]);
+    assert_eq!(found("sender=ada&before_seq=9999&limit=1").await, ["4"]);
+    // Times: both ends are left out, in whatever zone they are written.
+    assert_eq!(found(&format!("since={}", times[3])).await, ["4", "5"]);
+    assert_eq!(found(&format!("before={}", times[3])).await, ["1", "2"]);
+    assert_eq!(found(&format!("since={}&before={}", times[1], times[4])).await, ["2", "3"]);
+    assert_eq!(
+        found(&format!("since={}", times[3].replace('Z', "+00:00"))).await,
+        ["4", "5"],
+        "a plus that is a blank"
+    );
+    assert_eq!(found(&format!("since={}&sender=ada&latest=5", times[1])).await, ["4"]);
+    assert_eq!(found("since=2000-01-01").await, range(1..=5));
+    assert_eq!(found("before=2000-01-01T00:00:00Z").await, Vec::<String>::new());
+    assert_eq!(found("since=9999-12-01").await, Vec::<String>::new());
+    assert_eq!(found("since=&before=").await, range(1..=5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_filters_are_refused_by_name() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    let get = async |query: String| host.get(&format!("{}?{query}", messages(&room))).await;
+    for name in ["since", "before"] {
+        for wrong in ["yesterday", "12", "2026-13-01"] {
+            get(format!("{name}={wrong}")).await.refused(400, &format!("'{name}'"));
+        }
+    }
+    let many = |count: usize| vec!["x"; count].join(",");
+    get(format!("exclude_sender={}", many(50))).await.ok();
+    get(format!("exclude_sender={}", many(51))).await.refused(400, "'exclude_sender'");
+    for name in ["sender", "sender_type", "exclude_sender"] {
+        get(format!("{name}={}", "x".repeat(100))).await.ok();
+        get(format!("{name}={}", "x".repeat(101))).await.refused(400, &format!("'{name}'"));
+        get(format!("{name}=%00")).await.refused(400, &format!("'{name}'"));
+        get(format!("{name}=%ff")).await.refused(400, &format!("'{name}'"));
+    }
+    get("cursor=soon".into()).await.refused(400, "'cursor'");
+    host.get(&messages("nowhere")).await.refused(404, "Room not found");
+    host.get(&messages("01a1fe0d-be23-76e7-9b23-440ad354ad90")).await.refused(404, "Room not found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn link_leads_through_all_pages_in_both_directions() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    for number in 1..=7 {
+        host.say(&room, &number.to_string()).await;
+    }
+    for (query, wanted) in [
+        ("?limit=3", vec![vec!["1", "2", "3"], vec!["4", "5", "6"], vec!["7"]]),
+        ("?latest=3", vec![vec!["5", "6", "7"], vec!["2", "3", "4"], vec!["1"]]),
+        ("?sender=ada&exclude_sender=bob%2Ccy&limit=4", vec![vec!["1", "2", "3", "4"], vec!["5", "6", "7"]]),
+        ("?limit=7", vec![vec!["1", "2", "3", "4", "5", "6", "7"]]),
+    ] {
+        let (mut pages, mut next) = (Vec::new(), Some(format!("{}{query}", messages(&room))));
+        while let Some(path) = next {
+            let answer = host.get(&path).await;
+            pages.push(texts(&answer.ok()));
+            next = next_of(answer.header("link"));
+        }
+        assert_eq!(pages, wanted, "{query}");
+    }
+}
+
+/// The address in a `Link` header.
+fn next_of(link: &str) -> Option<String> {
+    let (address, rest) = link.strip_prefix('<')?.split_once('>')?;
+    assert_eq!(rest, "; rel=\"next\"", "{link}");
+    Some(address.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn null_is_absent_and_what_is_no_text_is_refused() {
+    let host = Host::start("").await;
+    let room = host.room("room").await;
+    let nulls = json!({ "sender": "ada", "content": "x", "metadata": null, "reply_to": null, "sender_type": null });
+    let posted = host.post(&messages(&room), &nulls).await.ok();
+    assert_eq!((&posted["metadata"], posted.get("reply_to"), posted.get("sender_type")), (&json!({}), None, None));
+    for (body, field) in [
+        (json!({ "content": "x" }), "sender"),
+        (json!({ "sender": null, "content": "x" }), "sender"),
+        (json!({ "sender": ["ada"], "content": "x" }), "sender"),
+        (json!({ "sender": "ada" }), "content"),
+        (json!({ "sender": "ada", "content": null }), "content"),
+        (json!({ "sender": "ada", "content": { "a": 1 } }), "content"),
+        (json!({ "sender": "ada", "content": "x", "reply_to": 7 }), "reply_to"),
+        (json!({ "sender": "ada", "content": "x", "sender_type": false }), "sender_type"),
+        (json!("text"), "expected"),
+        (json!(null), "expected"),
+    ] {
+        host.post(&messages(&room), &body).await.refused(422, field);
+    }
+    let ask = |text: String| {
+        host.client().ask(Method::POST, &messages(&room)).header("content-type", "application/json").body(text)
+    };
+    for text in [
+        r#"{"sender":"ada","content":"\ud800"}"#,
+        r#"{"sender":"\udfff","content":"x"}"#,
+        r#"{"sender":"ada","content":"x","metadata":{"a":"\ud83d"}}"#,
+        r#"{"sender":"ada","content":"x","metadata":1e999}"#,
+    ] {
+        ask(text.into()).await.refused(400, "not JSON");
+    }
+    assert_eq!(ask(r#"{"sender":"ada","content":"\ud83d\udc4b"}"#.into()).await.ok()["content"], "👋");
+    let deep = |levels: usize| {
+        format!(r#"{{"sender":"ada","content":"x","metadata":{}{}}}"#, "[".repeat(levels), "]".repeat(levels))
+    };
+    ask(deep(100)).await.ok();
+    for levels in [101, 127, 128, 100_000] {
+        ask(deep(levels)).await.is(400);
+    }
+    for metadata in [json!([1, "a"]), json!("text"), json!(7), json!(false), json!({ "nul": "a\u{0}" })] {
+        let body = json!({ "sender": "ada", "content": "x", "metadata": metadata });
+        assert_eq!(host.post(&messages(&room), &body).await.ok()["metadata"], metadata, "any JSON");
+    }
+}

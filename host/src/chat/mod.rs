@@ -1,13 +1,28 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
+mod broadcast;
+mod edits;
 mod messages;
+mod pins;
+mod reactions;
 mod rooms;
 mod stream;
 pub mod text;
+mod threads;
+mod typing;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+    OpenApiRouter::default()
+        .merge(rooms::router())
+        .merge(messages::router())
+        .merge(edits::router())
+        .merge(threads::router())
+        .merge(pins::router())
+        .merge(reactions::router())
+        .merge(typing::router())
+        .merge(broadcast::router())
+        .merge(stream::router())
 }

@@ -5,16 +5,15 @@ use super::counts::Count;
 use super::events::Kind;
 use super::mentions::mentions_in;
 use super::messages::{Message, Stored};
-use super::rooms::{RoomKind, RoomRef};
+use super::rooms::{RoomKind, RoomRef, Viewer};
 use super::writer::SearchRow;
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use crate::ids::MessageId;
+use crate::ids::{EditId, MessageId, RoomId};
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 /// A message's row.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ impl Tx<'_> {
         let (old, now) = (row.message.clone(), self.stamp());
         self.execute(
             "insert into edits (id, seq, content, editor, edited_at) values (?1, ?2, ?3, ?4, ?5)",
-            params![Uuid::now_v7().as_bytes(), row.seq, old.content, sender, now],
+            params![EditId::new().bytes(), row.seq, old.content, sender, now],
         )?;
         let message = Message {
             content: content.into(),
@@ -151,6 +150,15 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
+    /// A message and its room, if the viewer may see that.
+    pub fn find_message(&self, room: RoomId, id: MessageId, viewer: &Viewer) -> Result<Option<(RoomRef, MessageRow)>> {
+        let room = match self.visible_room(room, viewer) {
+            Err(Error::NotFound(_)) => return Ok(None),
+            found => found?,
+        };
+        Ok(self.message(&room, id)?.map(|row| (room, row)))
+    }
+
     /// A message of this room.
     pub fn message(&self, room: &RoomRef, id: MessageId) -> Result<Option<MessageRow>> {
         let sql = "select seq, ordinal, created_at, reply_to, json from messages where id = ?1 and room = ?2";

@@ -150,17 +150,6 @@ pub(super) struct Parent {
     pub id: MessageId,
 }
 
-/// Which messages of a room, in ascending order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageQuery {
-    /// The oldest ones after this number.
-    After(i64),
-    /// The newest ones before this number.
-    Before(i64),
-    /// The oldest ones between the two numbers, both excluded.
-    Between(i64, i64),
-}
-
 impl Tx<'_> {
     /// Posts a message that did not come from the room's platform.
     pub fn post_message(&mut self, draft: &Draft, reply_to: Option<MessageId>, viewer: &Viewer) -> Result<Posted> {
@@ -169,7 +158,20 @@ impl Tx<'_> {
         self.post_in(&room, draft, parent)
     }
 
-    /// The same for a known room; also for an agent's answer.
+    /// Posts into each room that the viewer may see; in the drafts' order, None where there is no such room.
+    pub fn broadcast(&mut self, drafts: &[Option<Draft>], viewer: &Viewer) -> Result<Vec<Option<Posted>>> {
+        let post = |draft: &Option<Draft>| {
+            let Some(draft) = draft else { return Ok(None) };
+            match self.post_message(draft, None, viewer) {
+                Ok(posted) => Ok(Some(posted)),
+                Err(Error::NotFound(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        drafts.iter().map(post).collect()
+    }
+
+    /// [`Tx::post_message`] for a known room; also for an agent's answer.
     pub(super) fn post_in(&mut self, room: &RoomRef, draft: &Draft, parent: Option<Parent>) -> Result<Posted> {
         let posted = self.insert_message(room, draft, None, parent)?;
         if room.kind == RoomKind::Bridge {
@@ -239,32 +241,6 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// A JSON array of messages, ascending.
-    pub fn messages(&self, room: i64, query: MessageQuery, limit: u32) -> Result<String> {
-        let (low, high, order) = match query {
-            MessageQuery::After(seq) => (seq, i64::MAX, "asc"),
-            MessageQuery::Before(seq) => (0, seq, "desc"),
-            MessageQuery::Between(low, high) => (low, high, "asc"),
-        };
-        let sql = format!(
-            "select m.json from events e join messages m on m.seq = e.seq
-             where e.room = ?1 and e.seq > ?2 and e.seq < ?3 and e.kind = 1 order by e.seq {order} limit ?4"
-        );
-        let mut statement = self.prepare(&sql)?;
-        let mut rows = statement.query(params![room, low, high, limit]).map_err(sql_error)?;
-        // One text for all of them: a page of its own strings costs more than reading it.
-        let (mut text, mut places) = (String::new(), Vec::new());
-        while let Some(row) = rows.next().map_err(sql_error)? {
-            let begin = text.len();
-            text.push_str(row.get_ref(0).map_err(sql_error)?.as_str().map_err(|error| sql_error(error.into()))?);
-            places.push(begin..text.len());
-        }
-        if order == "desc" {
-            places.reverse();
-        }
-        Ok(array(places.into_iter().map(|place| &text[place])))
-    }
-
     /// A room's message by its number.
     pub(super) fn message_in(&self, room: i64, seq: i64) -> Result<Option<Parent>> {
         let mut statement = self.prepare("select id from messages where seq = ?1 and room = ?2")?;
@@ -321,17 +297,4 @@ impl Read<'_> {
         let rows = statement.query_map(params![room, before, limit], |row| row.get(0)).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
-}
-
-/// Ready JSON values as one array.
-fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {
-    let mut array = String::from("[");
-    for value in values {
-        if array.len() > 1 {
-            array.push(',');
-        }
-        array.push_str(value);
-    }
-    array.push(']');
-    array
 }

@@ -3,6 +3,7 @@
 
 mod conversations;
 mod counts;
+mod edits;
 mod events;
 mod identities;
 mod inbox;
@@ -11,27 +12,36 @@ mod kv;
 pub mod lock;
 mod mentions;
 mod message_changes;
+mod message_lists;
 mod messages;
 mod migrate;
 mod participants;
+mod pins;
 mod queue;
+mod reactions;
 mod readers;
 mod rooms;
 pub mod slots;
+mod threads;
 mod users;
 mod writer;
 
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
+pub use edits::EditRow;
 pub use events::{EventRow, Kind, NewEvent};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
 pub use mentions::LONGEST_TARGET;
 pub use message_changes::{Deletion, MessageRow};
-pub use messages::{Draft, Message, MessageQuery, Posted};
+pub use message_lists::{MessagePage, MessageQuery};
+pub use messages::{Draft, Message, Posted};
+pub use pins::PinnedMessage;
 pub use queue::Settled;
+pub use reactions::{Reaction, ReactionSummary};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
+pub use threads::{Reply, Thread};
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -268,5 +278,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
 mod tests;
 #[cfg(test)]
 mod tests_counts;
+#[cfg(test)]
+mod tests_messages;
 #[cfg(test)]
 mod tests_slices;

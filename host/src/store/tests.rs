@@ -480,9 +480,6 @@ async fn use_everything(fixture: &mut Fixture) {
         .store
         .read(move |read| {
             read.rooms(0, 10)?;
-            for query in [MessageQuery::After(0), MessageQuery::Before(9), MessageQuery::Between(1, 9)] {
-                read.messages(room.key, query, 10)?;
-            }
             read.history(room.key, 9, 10)?;
             read.responses(room.key, 0, 10)?;
             read.room_events(room.key, 0, 10)?;

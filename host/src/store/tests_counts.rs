@@ -147,8 +147,8 @@ async fn store_of_the_version_before_opens_with_its_data_and_its_counts() {
     for row in &rooms {
         let id = row.id;
         let room = store.read(move |read| read.visible_room(id, &Viewer::Everyone)).await.unwrap();
-        let known = store.read(move |read| read.messages(room.key, MessageQuery::After(0), 500)).await.unwrap();
-        let known: Vec<Message> = serde_json::from_str(&known).unwrap();
+        let known = store.read(move |read| read.messages(room.key, &MessageQuery::oldest(500))).await.unwrap();
+        let known: Vec<Message> = serde_json::from_str(&known.json).unwrap();
         let mut known: Vec<Known> =
             known.into_iter().map(|message| (message.seq, message.id, message.sender)).collect();
         check(&store, room, &known, &mut random).await;
