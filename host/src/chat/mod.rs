@@ -1,7 +1,15 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
+mod activity;
+mod dm;
+mod lists;
+mod mentions;
 mod messages;
+mod participants;
+mod profiles;
+mod read_positions;
 mod rooms;
+mod search;
 mod stream;
 pub mod text;
 
@@ -9,5 +17,15 @@ use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+    OpenApiRouter::default()
+        .merge(rooms::router())
+        .merge(messages::router())
+        .merge(stream::router())
+        .merge(activity::router())
+        .merge(dm::router())
+        .merge(mentions::router())
+        .merge(participants::router())
+        .merge(profiles::router())
+        .merge(read_positions::router())
+        .merge(search::router())
 }

@@ -1,9 +1,12 @@
 //! The store: the only place that knows SQL. It owns the database file, one writer thread that lets waiting writes share a commit, and a
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
+mod activity;
 mod conversations;
 mod counts;
+mod dm;
 mod events;
+mod hits;
 mod identities;
 mod inbox;
 mod jobs;
@@ -14,24 +17,36 @@ mod message_changes;
 mod messages;
 mod migrate;
 mod participants;
+mod profiles;
 mod queue;
+mod read_positions;
 mod readers;
 mod rooms;
+mod search;
 pub mod slots;
+mod unread;
 mod users;
 mod writer;
 
+pub use activity::ActivityQuery;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
+pub use dm::{Conversation, DirectMessage, SentDirect};
 pub use events::{EventRow, Kind, NewEvent};
+pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
-pub use mentions::LONGEST_TARGET;
+pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
 pub use messages::{Draft, Message, MessageQuery, Posted};
+pub use participants::Participant;
+pub use profiles::{Profile, ProfileChange};
 pub use queue::Settled;
+pub use read_positions::ReadPosition;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
+pub use search::{Found, SearchQuery, SearchResult};
+pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -259,5 +274,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
 mod tests;
 #[cfg(test)]
 mod tests_counts;
+#[cfg(test)]
+mod tests_finding;
 #[cfg(test)]
 mod tests_slices;
