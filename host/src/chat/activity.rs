@@ -1,6 +1,6 @@
 //! What was written lately, over all rooms.
 
-use super::lists::{names_filter, room_filter, text_filter};
+use super::lists::{names_filter, room_filter, text_filter, time_as_sent};
 use crate::error::Result;
 use crate::http::{Caller, Params, cursor};
 use crate::state::App;
@@ -69,6 +69,6 @@ async fn list_activity(State(app): State<App>, caller: Caller, params: Params) -
     };
     let page = app.store.read(move |read| read.activity(&query)).await?;
     let events: Vec<_> = page.hits.into_iter().map(|hit| ActivityEvent { hit, event_type: "message" }).collect();
-    let since = text_filter(&params, "since");
+    let since = time_as_sent(&params, "since");
     Ok(Json(Activity { count: events.len(), events, since, cursor: page.next.map(cursor) }))
 }

@@ -40,6 +40,11 @@ pub fn text_filter(params: &Params, name: &str) -> Option<String> {
     params.text(name).map(ToOwned::to_owned)
 }
 
+/// A time as it was sent: the `+` before its offset comes as a blank where it was not escaped.
+pub fn time_as_sent(params: &Params, name: &str) -> Option<String> {
+    params.text(name).map(|text| if text.contains(['T', 't']) { text.replace(' ', "+") } else { text.to_owned() })
+}
+
 /// Names between commas.
 pub fn names_filter(params: &Params, name: &str) -> Result<Vec<String>> {
     let names = params.text(name).unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());

@@ -102,11 +102,7 @@ async fn list_mentions(State(app): State<App>, caller: Caller, params: Params) -
            ("limit" = Option<i64>, Query, description = "At most so many rooms; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),
     responses((status = 200, body = MentionCounts)))]
-async fn count_unread_mentions(
-    State(app): State<App>,
-    caller: Caller,
-    params: Params,
-) -> Result<Json<MentionCounts>> {
+async fn count_unread_mentions(State(app): State<App>, caller: Caller, params: Params) -> Result<Json<MentionCounts>> {
     let (target, viewer) = (target(&caller, &params)?, caller.viewer());
     let reader = target.clone();
     let (rooms, truncated) = app.store.read(move |read| read.unread_mentions(&reader, &viewer)).await?;

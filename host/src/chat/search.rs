@@ -1,6 +1,6 @@
 //! Search over the messages of all rooms.
 
-use super::lists::{room_filter, text_filter};
+use super::lists::{room_filter, text_filter, time_as_sent};
 use super::text::bounded;
 use crate::error::{Error, Result};
 use crate::http::{Caller, Params, cursor};
@@ -100,8 +100,8 @@ async fn search_messages(State(app): State<App>, caller: Caller, params: Params)
         count: results.len(),
         results,
         query: text,
-        after_date: text_filter(&params, "after_date"),
-        before_date: text_filter(&params, "before_date"),
+        after_date: time_as_sent(&params, "after_date"),
+        before_date: time_as_sent(&params, "before_date"),
         has_more: result.next.is_some(),
         window: result.window,
         cursor: result.next.map(cursor),

@@ -34,9 +34,10 @@ impl Read<'_> {
         }
         // The room's or the sender's index carries the walk; the rest is looked at on the way.
         let (from, narrowed) = match (room, &query.sender) {
-            (Some(_), _) => {
-                ("events e cross join messages m on m.seq = e.seq", "e.room = ?3 and e.seq > ?1 and e.seq < ?2 and e.kind = 1")
-            }
+            (Some(_), _) => (
+                "events e cross join messages m on m.seq = e.seq",
+                "e.room = ?3 and e.seq > ?1 and e.seq < ?2 and e.kind = 1",
+            ),
             (None, Some(_)) => ("messages m", "m.sender = ?4 and m.seq > ?1 and m.seq < ?2"),
             (None, None) => ("messages m", "m.seq > ?1 and m.seq < ?2"),
         };

@@ -162,8 +162,7 @@ impl Read<'_> {
         );
         let none = rusqlite::types::Null;
         let mut statement = self.prepare(&sql)?;
-        let values =
-            params![first_word(&lowercase), target, VISITS + 1, none, none, none, none, none, viewer.name()];
+        let values = params![first_word(&lowercase), target, VISITS + 1, none, none, none, none, none, viewer.name()];
         let mut rows = statement.query(values).map_err(sql_error)?;
         let mut found: HashMap<RoomId, UnreadMentions> = HashMap::new();
         let (mut seen, mut visits) = (0i64, 0i64);

@@ -62,7 +62,8 @@ pub struct ProfileChange {
     pub metadata: Option<String>,
 }
 
-const COLUMNS: &str = "event, sender, display_name, sender_type, avatar_url, bio, status_text, metadata, created_at, updated_at";
+const COLUMNS: &str =
+    "event, sender, display_name, sender_type, avatar_url, bio, status_text, metadata, created_at, updated_at";
 
 impl Tx<'_> {
     /// Makes the profile or changes it.

@@ -117,7 +117,8 @@ fn phrases(found: &[Match], number: usize, term: &Term) -> impl Iterator<Item = 
         move |(index, first)| {
             let mut end = first.place.end;
             for word in 1..length {
-                let next = found[index..].iter().filter(of_term).take_while(|next| next.position <= first.position + word);
+                let next =
+                    found[index..].iter().filter(of_term).take_while(|next| next.position <= first.position + word);
                 end = next.filter(|next| next.word == word && next.position == first.position + word).last()?.place.end;
             }
             Some(first.place.start..end)
