@@ -160,7 +160,7 @@ impl Read<'_> {
         while let Some(row) = rows.next().map_err(sql_error)? {
             let seq: i64 = row.get(0).map_err(sql_error)?;
             window.visits += 1;
-            let late = window.visits % 16 == 0 && begun.elapsed() > PATIENCE;
+            let late = window.visits.is_multiple_of(16) && begun.elapsed() > PATIENCE;
             let score = scored(row, search, query).map_err(sql_error)?;
             match score {
                 Some(_) if window.ranked.len() >= WINDOW => {
