@@ -47,6 +47,7 @@ impl Deref for App {
 pub struct Limits {
     pub messages: Limiter,
     pub rooms: Limiter,
+    pub dms: Limiter,
     pub api: Limiter,
     pub broadcasts: Limiter,
     pub typing: Typing,
@@ -58,6 +59,7 @@ impl Limits {
         Self {
             messages: Limiter::new(limits.messages_per_minute, minute, "messages per minute"),
             rooms: Limiter::new(limits.rooms_per_hour, Duration::from_secs(3600), "rooms per hour"),
+            dms: Limiter::new(limits.dms_per_minute, minute, "DMs per minute"),
             api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
             broadcasts: Limiter::new(limits.broadcasts_per_minute, minute, "broadcasts per minute"),
             typing: Typing::default(),

@@ -5,7 +5,16 @@ mod edits;
 mod messages;
 mod pins;
 mod reactions;
+mod activity;
+mod dm;
+mod lists;
+mod mentions;
+mod messages;
+mod participants;
+mod profiles;
+mod read_positions;
 mod rooms;
+mod search;
 mod stream;
 pub mod text;
 mod threads;
@@ -25,4 +34,12 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(typing::router())
         .merge(broadcast::router())
         .merge(stream::router())
+        .merge(stream::router())
+        .merge(activity::router())
+        .merge(dm::router())
+        .merge(mentions::router())
+        .merge(participants::router())
+        .merge(profiles::router())
+        .merge(read_positions::router())
+        .merge(search::router())
 }

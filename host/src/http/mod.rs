@@ -9,7 +9,7 @@ mod system;
 
 pub use caller::{Caller, RoomKey};
 pub use client::Client;
-pub use extract::{Body, Params, Path, cursor, read_body};
+pub use extract::{Body, Params, Path, cursor, read_body, read_json};
 pub use serve::{Listening, serve};
 
 use crate::config::Config;

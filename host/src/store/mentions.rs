@@ -2,13 +2,18 @@
 //! Names may have blanks and any signs in them, so what is kept is what follows each `@`; the first word of it finds the candidates, and
 //! [`is_mention`] decides.
 
+use super::hits::{Page, Range};
+use super::rooms::{VISIBLE, Viewer};
 use super::{Read, Tx, sql_error};
 use crate::error::Result;
+use crate::ids::RoomId;
 use rusqlite::params;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Longest name that can be mentioned, in characters.
 pub const LONGEST_TARGET: usize = 200;
+/// Mentions that a count of unread ones looks at.
+const VISITS: i64 = 20_000;
 /// Of a message with more of them, the first count.
 const MOST: usize = 200;
 
@@ -98,6 +103,92 @@ pub(super) fn backfill(connection: &rusqlite::Connection) -> rusqlite::Result<()
     }
 }
 
+/// Which mentions.
+#[derive(Debug, Clone)]
+pub struct MentionQuery {
+    pub target: String,
+    pub range: Range,
+    /// An unknown one has none.
+    pub room: Option<RoomId>,
+    pub limit: u32,
+    pub viewer: Viewer,
+}
+
+/// Unread mentions in one room.
+#[derive(Debug, Clone)]
+pub struct UnreadMentions {
+    pub room_id: RoomId,
+    pub room_name: String,
+    pub count: i64,
+    pub oldest_seq: i64,
+    pub newest_seq: i64,
+}
+
+impl Read<'_> {
+    /// Messages that mention the target, newest first, without the target's own.
+    pub fn mentions(&self, query: &MentionQuery) -> Result<Page> {
+        let Some(room) = self.filter_room(query.room, &query.viewer)? else { return Ok(Page::default()) };
+        let target = query.target.to_lowercase();
+        // In a room the index with the room in it is the right one, whatever the planner thinks.
+        let (index, narrowed) =
+            if room.is_some() { ("indexed by mentions_room", "and n.room = ?4") } else { ("", "and ?4 is null") };
+        let sql = format!(
+            "select m.seq, {VISIBLE}, m.json, r.name, m.sender, n.rest
+             from mentions n {index} cross join messages m on m.seq = n.seq cross join rooms r on r.key = n.room
+             where n.word = ?1 and n.seq > ?2 and n.seq < ?3 {narrowed} order by n.seq desc"
+        );
+        let none = rusqlite::types::Null;
+        let Range { after, before } = query.range;
+        let values = params![first_word(&target), after, before, room, none, none, none, none, query.viewer.name()];
+        self.page(&sql, values, query.limit, |row| {
+            let (sender, rest) = (row.get_ref(4)?.as_str()?, row.get_ref(5)?.as_str()?);
+            Ok(sender != query.target && is_mention(rest, &target))
+        })
+    }
+
+    /// Mentions that the target has not read, per room, newest first; and whether there are more than were counted.
+    pub fn unread_mentions(&self, target: &str, viewer: &Viewer) -> Result<(Vec<UnreadMentions>, bool)> {
+        let lowercase = target.to_lowercase();
+        let sql = format!(
+            "with recursive q (room) as (
+                 select min(room) from mentions where word = ?1
+                 union all select (select min(room) from mentions where word = ?1 and room > q.room) from q where q.room is not null)
+             select n.seq, r.id, r.name, n.rest, m.sender
+             from q cross join rooms r on r.key = q.room
+                    cross join mentions n indexed by mentions_room on n.word = ?1 and n.room = q.room
+                               and n.seq > coalesce((select last_read_seq from read_positions where room = q.room and sender = ?2), 0)
+                    cross join messages m on m.seq = n.seq
+             where {VISIBLE} limit ?3"
+        );
+        let none = rusqlite::types::Null;
+        let mut statement = self.prepare(&sql)?;
+        let values = params![first_word(&lowercase), target, VISITS + 1, none, none, none, none, none, viewer.name()];
+        let mut rows = statement.query(values).map_err(sql_error)?;
+        let mut found: HashMap<RoomId, UnreadMentions> = HashMap::new();
+        let (mut seen, mut visits) = (0i64, 0i64);
+        while let Some(row) = rows.next().map_err(sql_error)? {
+            visits += 1;
+            let mut visit = || -> rusqlite::Result<()> {
+                let (seq, room_id): (i64, RoomId) = (row.get(0)?, RoomId::from_bytes(row.get(1)?));
+                let (rest, sender) = (row.get_ref(3)?.as_str()?, row.get_ref(4)?.as_str()?);
+                if sender == target || !is_mention(rest, &lowercase) || std::mem::replace(&mut seen, seq) == seq {
+                    return Ok(());
+                }
+                let room_name = row.get(2)?;
+                let empty = UnreadMentions { room_id, room_name, count: 0, oldest_seq: seq, newest_seq: seq };
+                let room = found.entry(room_id).or_insert(empty);
+                room.count += 1;
+                (room.oldest_seq, room.newest_seq) = (room.oldest_seq.min(seq), room.newest_seq.max(seq));
+                Ok(())
+            };
+            visit().map_err(sql_error)?;
+        }
+        let mut rooms: Vec<UnreadMentions> = found.into_values().collect();
+        rooms.sort_by_key(|room| -room.newest_seq);
+        Ok((rooms, visits > VISITS))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,22 +233,5 @@ mod tests {
             let content = format!("{before} @{name} {after}");
             prop_assert!(mentioned(&content, &name), "{name} in {content}");
         }
-    }
-}
-
-impl Read<'_> {
-    /// Rows of the index for a word, newest first: number of the message, its room, what follows the `@`.
-    pub(super) fn mention_candidates(
-        &self,
-        word: &str,
-        after: i64,
-        before: i64,
-        limit: usize,
-    ) -> Result<Vec<(i64, i64, String)>> {
-        let sql = "select seq, room, rest from mentions where word = ?1 and seq > ?2 and seq < ?3 order by seq desc, n limit ?4";
-        let mut statement = self.prepare(sql)?;
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-        let rows = statement.query_map(params![word, after, before, limit as i64], row).map_err(sql_error)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 }

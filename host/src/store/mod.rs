@@ -1,10 +1,13 @@
 //! The store: the only place that knows SQL. It owns the database file, one writer thread that lets waiting writes share a commit, and a
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
+mod activity;
 mod conversations;
 mod counts;
 mod edits;
+mod dm;
 mod events;
+mod hits;
 mod identities;
 mod inbox;
 mod jobs;
@@ -19,21 +22,29 @@ mod participants;
 mod pins;
 mod queue;
 mod reactions;
+mod profiles;
+mod queue;
+mod read_positions;
 mod readers;
 mod rooms;
+mod search;
 pub mod slots;
 mod threads;
+mod unread;
 mod users;
 mod writer;
 
+pub use activity::ActivityQuery;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use edits::EditRow;
+pub use dm::{Conversation, DirectMessage, SentDirect};
 pub use events::{EventRow, Kind, NewEvent};
+pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
-pub use mentions::LONGEST_TARGET;
+pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
@@ -42,6 +53,14 @@ pub use queue::Settled;
 pub use reactions::{Reaction, ReactionSummary};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use threads::{Reply, Thread};
+pub use messages::{Draft, Message, MessageQuery, Posted};
+pub use participants::Participant;
+pub use profiles::{Profile, ProfileChange};
+pub use queue::Settled;
+pub use read_positions::ReadPosition;
+pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
+pub use search::{Found, SearchQuery, SearchResult};
+pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -280,5 +299,6 @@ mod tests;
 mod tests_counts;
 #[cfg(test)]
 mod tests_messages;
+mod tests_finding;
 #[cfg(test)]
 mod tests_slices;

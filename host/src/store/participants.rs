@@ -4,11 +4,40 @@
 
 use super::messages::Stored;
 use super::{Read, Tx, sql_error};
+use crate::clock::{self, Micros};
 use crate::error::Result;
 use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
 
 /// Ordinals that are counted together.
 const BLOCK: i64 = 256;
+
+/// Somebody who wrote in a room, with what their profile says.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Participant {
+    pub sender: String,
+    /// As the profile has it, else as the latest message that had one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sender_type: Option<String>,
+    pub message_count: i64,
+    #[schema(format = "date-time")]
+    pub first_seen: String,
+    #[schema(format = "date-time")]
+    pub last_seen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub avatar_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub bio: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub status_text: Option<String>,
+}
 
 impl Tx<'_> {
     pub(super) fn participant_wrote(&mut self, message: &Stored<'_>) -> Result<()> {
@@ -57,6 +86,35 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
+    /// Who wrote in a room, newest first: those whose last message is before number `before`; and where the next page begins.
+    pub fn participants(&self, room: i64, before: i64, limit: u32) -> Result<(Vec<Participant>, Option<i64>)> {
+        let sql = "select o.last_seq, o.sender, coalesce(p.sender_type, o.sender_type), o.message_count, o.first_seen, o.last_seen,
+                          p.display_name, p.avatar_url, p.bio, p.status_text
+                   from participants o left join profiles p on p.sender = o.sender
+                   where o.room = ?1 and o.last_seq < ?2 order by o.last_seq desc limit ?3";
+        let mut statement = self.prepare(sql)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let participant = Participant {
+                sender: row.get(1)?,
+                sender_type: row.get(2)?,
+                message_count: row.get(3)?,
+                first_seen: clock::format(row.get::<_, Micros>(4)?),
+                last_seen: clock::format(row.get::<_, Micros>(5)?),
+                display_name: row.get(6)?,
+                avatar_url: row.get(7)?,
+                bio: row.get(8)?,
+                status_text: row.get(9)?,
+            };
+            Ok((row.get::<_, i64>(0)?, participant))
+        };
+        let rows = statement.query_map(params![room, before, limit + 1], row).map_err(sql_error)?;
+        let mut rows: Vec<(i64, Participant)> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().map(|(seq, _)| *seq).filter(|_| more);
+        Ok((rows.into_iter().map(|(_, participant)| participant).collect(), next))
+    }
+
     /// How many messages of a room lie behind the one numbered `after`, without those that `reader` wrote.
     pub fn unread(&self, room: i64, after: i64, reader: &str) -> Result<i64> {
         let sql = "select message_count, coalesce(first_seq, 0), coalesce(last_seq, 0), last_ordinal from room_state where room = ?1";

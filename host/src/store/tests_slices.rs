@@ -5,4 +5,5 @@ use super::Store;
 pub(super) async fn use_slices(store: &Store) {
     super::tests_counts::use_messages(store).await;
     super::tests_messages::use_messages(store).await;
+    super::tests_finding::use_finding(store).await;
 }
