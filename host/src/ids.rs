@@ -49,6 +49,8 @@ ids! {
     RoomId,
     /// Of a message.
     MessageId,
+    /// Of an uploaded file.
+    FileId,
     /// Of a person.
     UserId,
     /// Of a conversation on a platform.

@@ -1,5 +1,8 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
+mod file_bytes;
+mod file_forms;
+mod files;
 mod messages;
 mod rooms;
 mod stream;
@@ -9,5 +12,9 @@ use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+    OpenApiRouter::default()
+        .merge(rooms::router())
+        .merge(messages::router())
+        .merge(stream::router())
+        .merge(files::router())
 }

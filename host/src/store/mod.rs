@@ -1,9 +1,11 @@
 //! The store: the only place that knows SQL. It owns the database file, one writer thread that lets waiting writes share a commit, and a
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
+mod blobs;
 mod conversations;
 mod counts;
 mod events;
+mod files;
 mod identities;
 mod inbox;
 mod jobs;
@@ -13,6 +15,7 @@ mod mentions;
 mod message_changes;
 mod messages;
 mod migrate;
+mod orphans;
 mod participants;
 mod queue;
 mod readers;
@@ -21,9 +24,11 @@ pub mod slots;
 mod users;
 mod writer;
 
+pub use blobs::{Hash, Incoming, Received, hex};
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use events::{EventRow, Kind, NewEvent};
+pub use files::{FileRow, NewFile};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
@@ -37,6 +42,7 @@ pub use writer::{CommitStats, Tx};
 
 use crate::error::{Error, Result};
 use crate::live::bus::Bus;
+use blobs::Blobs;
 use readers::Readers;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
@@ -71,6 +77,7 @@ pub(crate) struct Shared {
     pub path: PathBuf,
     full_durability: bool,
     pub bus: Arc<Bus>,
+    blobs: Arc<Blobs>,
     pub slots: Mutex<Slots>,
     pub stats: CommitStats,
     /// Why the last write failed, until one works again.
@@ -89,6 +96,7 @@ impl Store {
             path: options.path.clone(),
             full_durability: options.full_durability,
             bus,
+            blobs: Arc::new(Blobs::new(&options.path)),
             slots: Mutex::default(),
             stats: CommitStats::default(),
             trouble: Mutex::default(),
@@ -259,5 +267,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
 mod tests;
 #[cfg(test)]
 mod tests_counts;
+#[cfg(test)]
+mod tests_files;
 #[cfg(test)]
 mod tests_slices;
