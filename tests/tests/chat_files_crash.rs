@@ -17,7 +17,7 @@ fn content(number: usize) -> String {
 
 fn on_disk(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    entries.map(|path| if path.is_dir() { on_disk(&path) } else { 1 }).sum()
+    entries.map(|path| if path.is_dir() { on_disk(&path) } else { usize::from(!path.ends_with("store")) }).sum()
 }
 
 /// Uploads, and deletes each third again, until nobody answers. Notes what was answered: the file's number, None for one being deleted.

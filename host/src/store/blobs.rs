@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
@@ -26,6 +26,10 @@ const LOCKS: usize = 64;
 /// Where contents are.
 pub(super) struct Blobs {
     folder: PathBuf,
+    /// Name of the store's file.
+    store: String,
+    /// Whether the folder is known to be this store's.
+    owned: OnceLock<()>,
     /// Starts the names of this run's temporary files; all others are of runs that ended.
     run: String,
     locks: Vec<Arc<RwLock<()>>>,
@@ -64,7 +68,13 @@ impl Drop for Temporary {
 impl Blobs {
     pub(super) fn new(store: &Path) -> Self {
         let locks = (0..LOCKS).map(|_| Arc::default()).collect();
-        Self { folder: store.with_file_name("files"), run: Uuid::now_v7().simple().to_string(), locks }
+        Self {
+            folder: store.with_file_name("files"),
+            store: store.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            owned: OnceLock::new(),
+            run: Uuid::now_v7().simple().to_string(),
+            locks,
+        }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -73,6 +83,29 @@ impl Blobs {
 
     pub(super) fn incoming(&self) -> PathBuf {
         self.folder.join("incoming")
+    }
+
+    /// Marks the folder as this store's: two stores in one would each take the other's contents for orphans. One whose file is gone, as
+    /// after it was renamed, owns nothing.
+    pub(super) fn own(&self) -> io::Result<()> {
+        if self.owned.get().is_some() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.folder)?;
+        let mark = self.folder.join("store");
+        let owner = match fs::read_to_string(&mark) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            owner => owner?.trim().to_owned(),
+        };
+        if owner != self.store {
+            if !owner.is_empty() && self.folder.with_file_name(&owner).is_file() {
+                let text = format!("the folder {} is of the store {owner}", self.folder.display());
+                return Err(io::Error::other(format!("{text}; put each store into a folder of its own")));
+            }
+            fs::write(&mark, &self.store)?;
+        }
+        self.owned.get_or_init(|| ());
+        Ok(())
     }
 
     /// Whether a temporary file is of an upload that may still go on.
@@ -90,6 +123,7 @@ impl Blobs {
     }
 
     fn begin(&self) -> io::Result<Writing> {
+        self.own()?;
         let folder = self.incoming();
         fs::create_dir_all(&folder)?;
         let temporary = Temporary(folder.join(format!("{}-{}", self.run, Uuid::now_v7().simple())));
@@ -210,6 +244,7 @@ impl Store {
             // The lock goes along: it must not be let go before the file, whatever becomes of the caller.
             let removed = blocking(move || {
                 let _alone = alone;
+                blobs.own()?;
                 match fs::remove_file(blobs.path(&hash)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                     _ => Ok(()),
@@ -235,7 +270,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Resul
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "the disk that holds the store is full; free some space".into()
             }
-            _ => format!("the disk that holds the store failed: {error}"),
+            _ => format!("files cannot be kept now: {error}"),
         })
     })
 }

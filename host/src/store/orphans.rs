@@ -39,6 +39,10 @@ impl Store {
     async fn search_orphans(&self) -> Result<usize> {
         let blobs = self.shared.blobs.clone();
         let mut removed = blocking(move || {
+            if !blobs.folder().is_dir() {
+                return Ok(0);
+            }
+            blobs.own()?;
             let left = names(&blobs.incoming())?.into_iter().filter(|name| !blobs.is_of_this_run(name));
             Ok(left.filter(|name| fs::remove_file(blobs.incoming().join(name)).is_ok()).count())
         })

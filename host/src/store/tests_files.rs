@@ -44,6 +44,7 @@ fn on_disk(store: &Store) -> Vec<String> {
             }
         }
     }
+    found.retain(|name| name != "store");
     found
 }
 
@@ -136,4 +137,20 @@ async fn orphans_and_temporary_files_of_earlier_runs_go_and_all_else_stays() {
     search.await.unwrap();
     store.open_blob(kept.hash, kept.size).await.expect("a file that has a row stays");
     running.finish().await.expect("an upload that runs is not disturbed");
+}
+
+#[tokio::test]
+async fn second_store_in_one_folder_keeps_no_files_until_the_first_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(&folder.path().join("first.db"));
+    let kept = upload(&first, room(&first).await, b"kept").await.unwrap();
+    let second = open(&folder.path().join("second.db"));
+    let lab = room(&second).await;
+    let refused = upload(&second, lab, b"other").await.expect_err("it would take the first one's for orphans");
+    assert!(refused.to_string().contains("of the store first.db"), "{refused}");
+    second.unlink_unreferenced(vec![kept.hash]).await;
+    first.open_blob(kept.hash, kept.size).await.expect("the first one's content stays");
+    first.close().await;
+    std::fs::remove_file(folder.path().join("first.db")).unwrap();
+    upload(&second, lab, b"other").await.expect("nobody else is there");
 }
