@@ -26,6 +26,9 @@ pub enum Error {
     /// 405, with the methods that are allowed; the router knows better where the text is empty
     #[error("Method not allowed; the Allow header names those that are")]
     MethodNotAllowed(&'static str),
+    /// 408: a body that stopped arriving
+    #[error("{0}")]
+    TooSlow(String),
     /// 409
     #[error("{0}")]
     Conflict(String),
@@ -65,6 +68,7 @@ impl Error {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -53,6 +53,8 @@ ids! {
     EditId,
     /// Of a reaction to a message.
     ReactionId,
+    /// Of an uploaded file.
+    FileId,
     /// Of a person.
     UserId,
     /// Of a conversation on a platform.

@@ -1,6 +1,7 @@
-//! Rate limits per address: a window opens with a key's first request and holds N until it ends. Memory is bounded: beyond 200,000 keys
+//! Rate limits per address or token: a window opens with a key's first request and holds N until it ends. Memory is bounded: beyond 200,000 keys
 //! the oldest are dropped.
 
+use crate::auth::digest;
 use crate::error::{Error, Limited};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,6 +9,27 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const KEYS: usize = 200_000;
+
+/// What a limit counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// An address, or the network whose addresses are one user's.
+    Address(IpAddr),
+    /// A token, by its digest: as short for a long one.
+    Token([u8; 32]),
+}
+
+impl From<IpAddr> for Key {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(network(address))
+    }
+}
+
+impl Key {
+    pub fn token(token: &str) -> Self {
+        Self::Token(digest(token))
+    }
+}
 
 /// What is left after a request that was allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +49,9 @@ pub struct Limiter {
 
 #[derive(Default)]
 struct Windows {
-    by_key: HashMap<IpAddr, (Instant, u32)>,
+    by_key: HashMap<Key, (Instant, u32)>,
     /// Keys by when their window opened. A key whose window was opened anew is in it again; the older entry is then skipped.
-    opened: VecDeque<(Instant, IpAddr)>,
+    opened: VecDeque<(Instant, Key)>,
 }
 
 impl Limiter {
@@ -39,15 +61,14 @@ impl Limiter {
     }
 
     /// Counts a request; None when the limiter is off.
-    pub fn charge(&self, address: IpAddr) -> Result<Option<Allowance>, Error> {
-        self.charge_at(address, Instant::now())
+    pub fn charge(&self, key: impl Into<Key>) -> Result<Option<Allowance>, Error> {
+        self.charge_at(key.into(), Instant::now())
     }
 
-    fn charge_at(&self, address: IpAddr, now: Instant) -> Result<Option<Allowance>, Error> {
+    fn charge_at(&self, key: Key, now: Instant) -> Result<Option<Allowance>, Error> {
         if self.limit == 0 {
             return Ok(None);
         }
-        let key = network(address);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.expire(now, self.window);
         let (opened, used) = *windows.by_key.entry(key).or_insert((now, 0));
@@ -101,10 +122,47 @@ mod tests {
         Limiter::new(limit, Duration::from_secs(60), "messages per minute")
     }
 
+    fn key(address: [u8; 4]) -> Key {
+        IpAddr::from(address).into()
+    }
+
+    fn v6(text: &str) -> Key {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn tokens_and_addresses_are_counted_apart() {
+        let (limiter, start) = (limiter(1), Instant::now());
+        assert!(limiter.charge_at(Key::token("whk_1"), start).is_ok());
+        assert!(limiter.charge_at(Key::token("whk_1"), start).is_err());
+        assert!(limiter.charge_at(Key::token("whk_2"), start).is_ok());
+        assert!(limiter.charge_at(key([10, 0, 0, 1]), start).is_ok());
+    }
+
+    #[test]
+    fn window_is_not_moved_by_refusals_and_gives_all_back_at_its_end() {
+        let (limiter, start) = (limiter(60), Instant::now());
+        let address = key([10, 0, 0, 1]);
+        for _ in 0..60 {
+            assert!(limiter.charge_at(address, start).is_ok());
+        }
+        for second in 1..60 {
+            assert!(limiter.charge_at(address, start + Duration::from_secs(second)).is_err(), "second {second}");
+        }
+        let next = start + Duration::from_secs(60);
+        assert_eq!(limiter.charge_at(address, next).unwrap(), Some(Allowance { limit: 60, remaining: 59 }));
+    }
+
+    #[test]
+    fn limit_of_zero_is_off() {
+        let (limiter, start) = (limiter(0), Instant::now());
+        assert!((0..1000).all(|_| limiter.charge_at(key([10, 0, 0, 1]), start) == Ok(None)));
+    }
+
     #[test]
     fn window_holds_n_and_opens_again() {
         let (limiter, start) = (limiter(2), Instant::now());
-        let address: IpAddr = [10, 0, 0, 1].into();
+        let address = key([10, 0, 0, 1]);
         assert_eq!(limiter.charge_at(address, start).unwrap(), Some(Allowance { limit: 2, remaining: 1 }));
         assert_eq!(limiter.charge_at(address, start).unwrap(), Some(Allowance { limit: 2, remaining: 0 }));
         let Err(Error::Limited(limited)) = limiter.charge_at(address, start + Duration::from_secs(10)) else {
@@ -114,23 +172,23 @@ mod tests {
             (limited.text.as_str(), limited.retry_after_seconds),
             ("Rate limited: max 2 messages per minute", 50)
         );
-        assert!(limiter.charge_at([10, 0, 0, 2].into(), start).is_ok(), "another address has its own");
+        assert!(limiter.charge_at(key([10, 0, 0, 2]), start).is_ok(), "another address has its own");
         assert!(limiter.charge_at(address, start + Duration::from_secs(60)).is_ok());
     }
 
     #[test]
     fn ipv6_addresses_of_one_network_share_a_window() {
         let (limiter, start) = (limiter(1), Instant::now());
-        assert!(limiter.charge_at("2001:db8::1".parse().unwrap(), start).is_ok());
-        assert!(limiter.charge_at("2001:db8::2".parse().unwrap(), start).is_err());
-        assert!(limiter.charge_at("2001:db8:0:1::1".parse().unwrap(), start).is_ok());
+        assert!(limiter.charge_at(v6("2001:db8::1"), start).is_ok());
+        assert!(limiter.charge_at(v6("2001:db8::2"), start).is_err());
+        assert!(limiter.charge_at(v6("2001:db8:0:1::1"), start).is_ok());
     }
 
     #[test]
     fn memory_is_bounded_under_a_million_addresses() {
         let (limiter, start) = (limiter(5), Instant::now());
         for number in 0..1_000_000u32 {
-            limiter.charge_at(number.to_be_bytes().into(), start).unwrap();
+            limiter.charge_at(key(number.to_be_bytes()), start).unwrap();
         }
         let windows = limiter.windows.lock().unwrap();
         assert!(windows.by_key.len() <= KEYS && windows.opened.len() <= KEYS + 1, "{} keys", windows.by_key.len());

@@ -70,6 +70,8 @@ pub async fn run(
         stopping: stopping.clone(),
     });
 
+    tokio::spawn(store.clone().remove_orphans(stopping.clone()));
+
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());
     let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));

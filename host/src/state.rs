@@ -48,8 +48,11 @@ pub struct Limits {
     pub messages: Limiter,
     pub rooms: Limiter,
     pub dms: Limiter,
-    pub api: Limiter,
+    pub files: Limiter,
+    /// By the hook's token; requests with an unknown one go by address.
+    pub incoming_webhooks: Limiter,
     pub broadcasts: Limiter,
+    pub api: Limiter,
     pub typing: Typing,
 }
 
@@ -60,8 +63,14 @@ impl Limits {
             messages: Limiter::new(limits.messages_per_minute, minute, "messages per minute"),
             rooms: Limiter::new(limits.rooms_per_hour, Duration::from_secs(3600), "rooms per hour"),
             dms: Limiter::new(limits.dms_per_minute, minute, "DMs per minute"),
-            api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
+            files: Limiter::new(limits.files_per_minute, minute, "file uploads per minute"),
+            incoming_webhooks: Limiter::new(
+                limits.incoming_webhooks_per_minute,
+                minute,
+                "messages per minute per webhook",
+            ),
             broadcasts: Limiter::new(limits.broadcasts_per_minute, minute, "broadcasts per minute"),
+            api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
             typing: Typing::default(),
         }
     }

@@ -1,17 +1,19 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
-mod broadcast;
-mod edits;
-mod messages;
-mod pins;
-mod reactions;
 mod activity;
+mod broadcast;
 mod dm;
+mod edits;
+mod file_bytes;
+mod file_forms;
+mod files;
 mod lists;
 mod mentions;
 mod messages;
 mod participants;
+mod pins;
 mod profiles;
+mod reactions;
 mod read_positions;
 mod rooms;
 mod search;
@@ -34,7 +36,6 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(typing::router())
         .merge(broadcast::router())
         .merge(stream::router())
-        .merge(stream::router())
         .merge(activity::router())
         .merge(dm::router())
         .merge(mentions::router())
@@ -42,4 +43,5 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(profiles::router())
         .merge(read_positions::router())
         .merge(search::router())
+        .merge(files::router())
 }

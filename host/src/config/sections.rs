@@ -19,6 +19,9 @@ pub struct Server {
     pub cors_origins: Vec<String>,
     /// Without a slash at its end; empty: unknown.
     pub public_url: String,
+    /// How long a request's body may stay silent before it is given up.
+    #[serde(rename = "body_seconds", deserialize_with = "seconds")]
+    pub body: Duration,
     /// How long open requests may take to end at shutdown.
     #[serde(rename = "shutdown_seconds", deserialize_with = "seconds")]
     pub shutdown: Duration,
@@ -78,6 +81,8 @@ pub struct Limits {
     pub incoming_webhooks_per_minute: u32,
     pub broadcasts_per_minute: u32,
     pub api_per_minute: u32,
+    /// Of one file; not per address, and never off.
+    pub file_bytes: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

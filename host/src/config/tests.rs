@@ -34,6 +34,8 @@ fn empty_file_is_the_defaults() {
     assert!(config.auth.admin_token.is_empty());
     assert_eq!(config.bridge.session_timeout, Duration::from_secs(1800));
     assert_eq!(config.limits.api_per_minute, 600);
+    assert_eq!(config.limits.file_bytes, 5_242_880);
+    assert_eq!(config.server.body, Duration::from_secs(30));
     assert_eq!((config.queue.base, config.queue.cap), (Duration::from_secs(5), Duration::from_secs(300)));
     assert_eq!(config.plugins.directory, None);
     let instances: Vec<_> = config.plugins.instances.values().map(|it| (&*it.name, it.enabled, &*it.library)).collect();

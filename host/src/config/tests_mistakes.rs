@@ -272,7 +272,7 @@ fn mistakes_come_all_at_once_in_the_order_of_the_file() {
         &[
             "config.toml:3:6: `to` = \"no\", but there is no such instance; a, assistant, web_chat or inbox would be right",
             "config.toml:5:11: `enabled` takes true or false, not 1",
-            "config.toml:7:1: unknown key `x` in [server]; known are bind, trusted_proxies, cors_origins, public_url and \
+            "config.toml:7:1: unknown key `x` in [server]; known are bind, trusted_proxies, cors_origins, public_url, body_seconds and \
              shutdown_seconds",
             "config.toml:8:8: `bind` takes an IP address and port, such as \"127.0.0.1:8000\", not 1",
             "config.toml:10:15: `ack_seconds` takes a number of seconds from 0.1 to 86400, not \"é\"",
@@ -285,7 +285,7 @@ fn columns_count_characters() {
     tells(
         "server = { \"größe\" = 1, bind = \"日本\" }",
         &[
-            "config.toml:1:12: unknown key `größe` in [server]; known are bind, trusted_proxies, cors_origins, public_url and \
+            "config.toml:1:12: unknown key `größe` in [server]; known are bind, trusted_proxies, cors_origins, public_url, body_seconds and \
              shutdown_seconds",
             "config.toml:1:32: `bind` takes an IP address and port, such as \"127.0.0.1:8000\", not \"日本\"",
         ],

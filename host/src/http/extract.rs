@@ -1,11 +1,14 @@
 //! What requests carry, with errors that name what is wrong: JSON bodies and query parameters.
 
+use super::LARGEST_BODY;
+use super::patience::TooSlow;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,8 +21,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes()));
-        if !json {
+        if !request.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
             return Err(Error::UnsupportedMediaType(
                 "The body must be JSON, sent with Content-Type: application/json".into(),
             ));
@@ -28,17 +30,46 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn is_json(value: &[u8]) -> bool {
-    let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+/// Whether this is the content type of JSON.
+pub fn is_json(value: &HeaderValue) -> bool {
+    let essence =
+        value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     essence == b"application/json" || (essence.starts_with(b"application/") && essence.ends_with(b"+json"))
 }
 
-/// The whole body, within the router's bound.
-pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-        413 => Error::TooLarge("The body is larger than 10 MiB".into()),
-        _ => Error::Invalid("The body was cut off".into()),
-    })
+/// The whole body, within the usual bound.
+pub async fn read_body<S: Send + Sync>(request: Request, _: &S) -> Result<Bytes> {
+    read_body_within(request, LARGEST_BODY).await
+}
+
+/// The same within a bound of the route's own.
+pub async fn read_body_within(request: Request, most: usize) -> Result<Bytes> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > most as u64) {
+        return Err(too_large(most));
+    }
+    to_bytes(request.into_body(), most).await.map_err(|error| body_error(&error, most))
+}
+
+/// Why a body of `most` bytes at most could not be read.
+pub fn body_error(error: &(dyn std::error::Error + 'static), most: usize) -> Error {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return too_large(most);
+        }
+        if error.is::<TooSlow>() {
+            return Error::TooSlow("The body stopped arriving; send it without long pauses".into());
+        }
+        cause = error.source();
+    }
+    Error::Invalid("The body was cut off".into())
+}
+
+fn too_large(most: usize) -> Error {
+    const MIB: usize = 1024 * 1024;
+    let bound = if most.is_multiple_of(MIB) { format!("{} MiB", most / MIB) } else { format!("{most} bytes") };
+    Error::TooLarge(format!("The body is larger than {bound}"))
 }
 
 /// Syntax errors are 400; a missing or mistyped field is 422 and named.

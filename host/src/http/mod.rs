@@ -4,29 +4,29 @@ mod caller;
 mod client;
 mod extract;
 mod home;
+mod linger;
+mod manners;
+mod patience;
 mod serve;
 mod system;
 
 pub use caller::{Caller, RoomKey};
 pub use client::Client;
-pub use extract::{Body, Params, Path, cursor, read_body, read_json};
+pub use extract::{Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_json};
 pub use serve::{Listening, serve};
 
-use crate::config::Config;
 use crate::error::Error;
 use crate::state::App;
 use crate::{admin, bridge, chat, plugins};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use std::time::Instant;
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tracing::Instrument;
 
 /// Bytes of a body that are read at most.
-const LARGEST_BODY: usize = 10 * 1024 * 1024;
+pub const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
 /// All routes of the host.
 pub fn router(app: App) -> Router {
@@ -41,8 +41,11 @@ pub fn router(app: App) -> Router {
         .fallback(async || Error::NotFound("Not found".into()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed(""))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn(safe_headers))
-        .layer(cors(&app.config))
+        .layer(from_fn_with_state(app.clone(), patience::patient))
+        .layer(manners::compression())
+        .layer(from_fn(manners::safe_headers))
+        .layer(manners::cors(&app.config))
+        .layer(from_fn(manners::options))
         .layer(from_fn_with_state(app.clone(), measure))
         .with_state(app)
 }
@@ -52,42 +55,11 @@ async fn measure(State(app): State<App>, request: Request, next: Next) -> Respon
     let begun = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", http.method = %method, http.route = route);
-    let response = next.run(request).instrument(span).await;
+    let id = manners::request_id(request.headers());
+    let shown = id.to_str().unwrap_or_default().to_owned();
+    let span = tracing::info_span!("request", request.id = shown, http.method = %method, http.route = route);
+    let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(manners::REQUEST_ID, id);
     app.metrics.request(&method, &route, response.status(), begun.elapsed());
     response
-}
-
-async fn safe_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
-    response
-}
-
-fn cors(config: &Config) -> CorsLayer {
-    let origins = &config.server.cors_origins;
-    let origin = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::mirror_request()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
-    };
-    let exposed = [
-        "link",
-        "retry-after",
-        "x-ratelimit-limit",
-        "x-ratelimit-remaining",
-        "x-ratelimit-reset",
-        "etag",
-        "content-range",
-    ];
-    let methods =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    CorsLayer::new()
-        .allow_origin(origin)
-        .allow_methods(methods)
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(exposed.map(HeaderName::from_static))
-        .vary([header::ORIGIN])
 }

@@ -1,6 +1,7 @@
 //! The accept loop, over hyper itself: small buffers for idle connections, a bound on how long a request's head may take, and an end that
 //! does not wait for streams.
 
+use super::linger::Lingering;
 use crate::error::{Error, Result};
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -102,5 +103,5 @@ fn connection(
     let mut builder = hyper::server::conn::http1::Builder::new();
     // Not `pipeline_flush`: with it hyper takes a body's frames without bound, and a reader that does not read would cost all that it misses.
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
-    builder.serve_connection(TokioIo::new(socket), service)
+    builder.serve_connection(TokioIo::new(Lingering::new(socket)), service)
 }

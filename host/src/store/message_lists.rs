@@ -83,12 +83,12 @@ pub(super) struct Span {
 impl Read<'_> {
     pub fn messages(&self, room: i64, query: &MessageQuery) -> Result<MessagePage> {
         match self.span(room, query)? {
-            Some(span) => self.walk(room, query, &span),
+            Some(span) => self.walk_messages(room, query, &span),
             None => Ok(MessagePage { json: "[]".into(), next: None }),
         }
     }
 
-    pub(super) fn walk(&self, room: i64, query: &MessageQuery, span: &Span) -> Result<MessagePage> {
+    pub(super) fn walk_messages(&self, room: i64, query: &MessageQuery, span: &Span) -> Result<MessagePage> {
         let order = if query.newest { "desc" } else { "asc" };
         if span.by_sender {
             // Named, because for somebody who wrote most of the messages walking all of them looks cheaper than it is.

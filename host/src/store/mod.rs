@@ -2,11 +2,13 @@
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
 mod activity;
+mod blobs;
 mod conversations;
 mod counts;
-mod edits;
 mod dm;
+mod edits;
 mod events;
+mod files;
 mod hits;
 mod identities;
 mod inbox;
@@ -18,12 +20,12 @@ mod message_changes;
 mod message_lists;
 mod messages;
 mod migrate;
+mod orphans;
 mod participants;
 mod pins;
-mod queue;
-mod reactions;
 mod profiles;
 mod queue;
+mod reactions;
 mod read_positions;
 mod readers;
 mod rooms;
@@ -35,11 +37,13 @@ mod users;
 mod writer;
 
 pub use activity::ActivityQuery;
+pub use blobs::{Hash, Incoming, Received, hex};
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
-pub use edits::EditRow;
 pub use dm::{Conversation, DirectMessage, SentDirect};
+pub use edits::EditRow;
 pub use events::{EventRow, Kind, NewEvent};
+pub use files::{FileRow, NewFile};
 pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
@@ -48,24 +52,22 @@ pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
-pub use pins::PinnedMessage;
-pub use queue::Settled;
-pub use reactions::{Reaction, ReactionSummary};
-pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
-pub use threads::{Reply, Thread};
-pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use participants::Participant;
+pub use pins::PinnedMessage;
 pub use profiles::{Profile, ProfileChange};
 pub use queue::Settled;
+pub use reactions::{Reaction, ReactionSummary};
 pub use read_positions::ReadPosition;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
+pub use threads::{Reply, Thread};
 pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
 use crate::error::{Error, Result};
 use crate::live::bus::Bus;
+use blobs::Blobs;
 use readers::Readers;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
@@ -100,6 +102,7 @@ pub(crate) struct Shared {
     pub path: PathBuf,
     full_durability: bool,
     pub bus: Arc<Bus>,
+    blobs: Arc<Blobs>,
     pub slots: Mutex<Slots>,
     pub stats: CommitStats,
     /// Why the last write failed, until one works again.
@@ -118,6 +121,7 @@ impl Store {
             path: options.path.clone(),
             full_durability: options.full_durability,
             bus,
+            blobs: Arc::new(Blobs::new(&options.path)),
             slots: Mutex::default(),
             stats: CommitStats::default(),
             trouble: Mutex::default(),
@@ -298,7 +302,10 @@ mod tests;
 #[cfg(test)]
 mod tests_counts;
 #[cfg(test)]
-mod tests_messages;
+mod tests_files;
+#[cfg(test)]
 mod tests_finding;
+#[cfg(test)]
+mod tests_messages;
 #[cfg(test)]
 mod tests_slices;

@@ -38,7 +38,7 @@ pub(super) async fn use_messages(store: &Store) {
         list(store, lab, MessageQuery { newest, sender: sender.clone(), ..MessageQuery::oldest(9) }).await;
         let by_sender = store.read(move |read| {
             let span = message_lists::Span { low: 0, high: i64::MAX, by_sender: true };
-            read.walk(lab.key, &MessageQuery { newest, sender, ..MessageQuery::oldest(9) }, &span)
+            read.walk_messages(lab.key, &MessageQuery { newest, sender, ..MessageQuery::oldest(9) }, &span)
         });
         by_sender.await.unwrap();
     }

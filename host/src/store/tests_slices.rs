@@ -6,4 +6,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_counts::use_messages(store).await;
     super::tests_messages::use_messages(store).await;
     super::tests_finding::use_finding(store).await;
+    super::tests_files::use_files(store).await;
 }
