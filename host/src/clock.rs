@@ -26,7 +26,12 @@ pub fn parse(text: &str) -> Option<Micros> {
         jiff::tz::TimeZone::UTC.to_timestamp(time).ok().map(Timestamp::as_microsecond)
     };
     let spaced = || text.rsplit_once(' ').and_then(|(time, offset)| instant(&format!("{time}+{offset}")));
-    instant(text).or_else(|| civil(text)).or_else(spaced)
+    // The calendar ends before the last day of its last year, which people write for "for ever".
+    let last_days = || {
+        let rest = ["9999-12-31", "9999-12-30"].into_iter().find_map(|day| text.strip_prefix(day))?;
+        parse(&format!("9999-12-29{rest}"))
+    };
+    instant(text).or_else(|| civil(text)).or_else(spaced).or_else(last_days)
 }
 
 pub fn micros(duration: Duration) -> Micros {
@@ -62,6 +67,9 @@ mod tests {
             assert_eq!(parse(text), expected, "{text}");
         }
         assert_eq!(parse("2023-11-14"), Some(1_699_920_000_000_000));
+        for late in ["9999-12-31", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999999-12:00"] {
+            assert!(parse(late) > parse("9999-12-01"), "{late}");
+        }
         for text in ["", "yesterday", "2023-13-01", "12", "2023-11-14T22:13:20 x"] {
             assert_eq!(parse(text), None, "{text}");
         }
