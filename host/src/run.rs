@@ -1,5 +1,6 @@
 //! The host's life: port, lock, store, plugins, then requests; and the same backwards.
 
+use crate::access::Access;
 use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
@@ -50,6 +51,7 @@ pub async fn run(
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
     store.write_patiently(|tx| tx.seed_general()).await?;
+    let access = Arc::new(Access::load(&store, &admin_token).await?);
     let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
     let queue = Queue::new(store.clone(), retries).await?;
     let plugins_config = config.plugins.clone();
@@ -65,6 +67,7 @@ pub async fn run(
         queue: queue.clone(),
         limits: Arc::new(Limits::new(&config.limits)),
         metrics: Arc::new(Metrics::default()),
+        access,
         admin_token: admin_token.into(),
         config: config.clone(),
         stopping: stopping.clone(),

@@ -4,10 +4,15 @@ mod messages;
 mod rooms;
 mod stream;
 pub mod text;
+mod tickets;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+    OpenApiRouter::default()
+        .merge(rooms::router())
+        .merge(messages::router())
+        .merge(stream::router())
+        .merge(tickets::router())
 }

@@ -3,6 +3,7 @@
 mod caller;
 mod client;
 mod extract;
+mod gate;
 mod home;
 mod serve;
 mod system;
@@ -12,7 +13,7 @@ pub use client::Client;
 pub use extract::{Body, Params, Path, cursor, read_body};
 pub use serve::{Listening, serve};
 
-use crate::config::Config;
+use crate::config::{AuthMode, Config};
 use crate::error::Error;
 use crate::state::App;
 use crate::{admin, bridge, chat, plugins};
@@ -31,7 +32,7 @@ const LARGEST_BODY: usize = 10 * 1024 * 1024;
 /// All routes of the host.
 pub fn router(app: App) -> Router {
     let (chat, _) = chat::router().split_for_parts();
-    Router::new()
+    let routes = Router::new()
         .merge(home::router())
         .merge(system::router())
         .merge(chat)
@@ -39,10 +40,16 @@ pub fn router(app: App) -> Router {
         .merge(admin::router())
         .merge(plugins::router())
         .fallback(async || Error::NotFound("Not found".into()))
-        .method_not_allowed_fallback(async || Error::MethodNotAllowed(""))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed(""));
+    let guarded = match app.config.auth.mode {
+        AuthMode::Lan => routes,
+        AuthMode::Token => routes.layer(from_fn_with_state(app.clone(), gate::gate)),
+    };
+    guarded
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn(safe_headers))
         .layer(cors(&app.config))
+        .layer(from_fn(without_foreign_origins))
         .layer(from_fn_with_state(app.clone(), measure))
         .with_state(app)
 }
@@ -63,6 +70,21 @@ async fn safe_headers(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    response
+}
+
+/// To an origin that is not on the list, nothing is said of what others may do.
+async fn without_foreign_origins(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let said = [
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        ];
+        said.iter().for_each(|name| drop(headers.remove(name)));
+    }
     response
 }
 
