@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::auth;
-use crate::config::{Config, Durability};
+use crate::config::{AuthMode, Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
 use crate::metrics::Metrics;
@@ -82,7 +82,7 @@ pub async fn run(
     started(&Started {
         address,
         plugins: manager.states(),
-        warnings: unrouted(&config, &manager),
+        warnings: unrouted(&config, &manager).into_iter().chain(nobody_enters(&config, &app)).collect(),
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });
 
@@ -115,6 +115,12 @@ pub fn unrouted(config: &Config, manager: &Manager) -> Vec<String> {
         })
     });
     silent.map(|instance| unrouted_text(&instance.name)).collect()
+}
+
+/// Token mode on a store without tokens lets the operator in and nobody else.
+fn nobody_enters(config: &Config, app: &App) -> Option<String> {
+    let text = "there are no access tokens yet; make one with: arcuate tokens create NAME --scope write";
+    (config.auth.mode == AuthMode::Token && app.access.is_empty()).then(|| text.into())
 }
 
 /// What `check` says of it too.

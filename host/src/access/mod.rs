@@ -104,6 +104,10 @@ impl Access {
         tokens.get(&given).cloned().map(Grant::Token)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Before its row is written, so that a revocation, which comes after, meets it here.
     pub fn admit(&self, digest: Digest, name: &str, scopes: Scopes) {
         let token = AccessToken { name: name.into(), scopes, revoked: watch::Sender::new(false) };

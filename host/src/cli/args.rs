@@ -197,7 +197,7 @@ pub(super) enum Tokens {
     Create {
         /// Whom it belongs to: their name in chats, 1 to 100 characters
         name: String,
-        /// read, write (and read), admin (and write), or bridge (polls)
+        /// read, write, admin or bridge; several with commas
         #[arg(long = "scope", required = true, value_name = "SCOPE", value_delimiter = ',', hide_possible_values = true,
               value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::name)))]
         scopes: Vec<String>,

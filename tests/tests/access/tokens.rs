@@ -2,6 +2,7 @@
 
 use super::{TOKEN_MODE, enter, make, token_host};
 use arcuate_tests::host::{Host, Setup};
+use arcuate_tests::wait::until_is;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
@@ -139,4 +140,6 @@ async fn mode_is_one_of_two() {
     let host = Host::start(&format!("{TOKEN_MODE}admin_token = \"chosen\"")).await;
     host.client().with_token("chosen").get("/api/v1/rooms").await.ok();
     host.client().with_token("chosen").get(TOKENS).await.ok();
+    until_is(|| host.log(), |log| log.contains("there are no access tokens yet")).await;
+    assert!(!Host::start("").await.log().contains("access tokens"), "in lan mode nobody needs one");
 }
