@@ -5,6 +5,7 @@
 //! row of the store's queue, worked off by [`queue`] through [`plugins`], which ask back through the same functions. `ARCHITECTURE.md`
 //! says why it is so.
 
+pub mod access;
 pub mod admin;
 pub mod auth;
 pub mod bridge;

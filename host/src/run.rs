@@ -1,7 +1,8 @@
 //! The host's life: port, lock, store, plugins, then requests; and the same backwards.
 
+use crate::access::Access;
 use crate::auth;
-use crate::config::{Config, Durability};
+use crate::config::{AuthMode, Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
 use crate::metrics::Metrics;
@@ -50,6 +51,7 @@ pub async fn run(
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
     store.write_patiently(|tx| tx.seed_general()).await?;
+    let access = Arc::new(Access::load(&store, &admin_token).await?);
     let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
     let queue = Queue::new(store.clone(), retries).await?;
     let plugins_config = config.plugins.clone();
@@ -65,6 +67,7 @@ pub async fn run(
         queue: queue.clone(),
         limits: Arc::new(Limits::new(&config.limits)),
         metrics: Arc::new(Metrics::default()),
+        access,
         admin_token: admin_token.into(),
         config: config.clone(),
         stopping: stopping.clone(),
@@ -81,7 +84,7 @@ pub async fn run(
     started(&Started {
         address,
         plugins: manager.states(),
-        warnings: unrouted(&config, &manager),
+        warnings: unrouted(&config, &manager).into_iter().chain(nobody_enters(&config, &app)).collect(),
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });
 
@@ -114,6 +117,12 @@ pub fn unrouted(config: &Config, manager: &Manager) -> Vec<String> {
         })
     });
     silent.map(|instance| unrouted_text(&instance.name)).collect()
+}
+
+/// Token mode on a store without tokens lets the operator in and nobody else.
+fn nobody_enters(config: &Config, app: &App) -> Option<String> {
+    let text = "there are no access tokens yet; make one with: arcuate tokens create NAME --scope write";
+    (config.auth.mode == AuthMode::Token && app.access.is_empty()).then(|| text.into())
 }
 
 /// What `check` says of it too.

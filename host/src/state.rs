@@ -1,5 +1,6 @@
 //! What handlers share.
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::limits::Limiter;
 use crate::live::typing::Typing;
@@ -23,6 +24,7 @@ pub struct Parts {
     pub queue: Arc<Queue>,
     pub limits: Arc<Limits>,
     pub metrics: Arc<Metrics>,
+    pub access: Arc<Access>,
     /// The operator's token.
     pub admin_token: Arc<str>,
     /// True when the host ends: streams end with it.

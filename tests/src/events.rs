@@ -27,7 +27,11 @@ pub struct Stream {
 impl Stream {
     /// Opens `/api/v1/rooms/{room}/stream` with this query and these headers.
     pub async fn open(client: &Client, room: &str, query: &str, headers: &[(&str, &str)]) -> Self {
-        let response = client.open(&format!("/api/v1/rooms/{room}/stream{query}"), headers).await;
+        Self::of(client.open(&format!("/api/v1/rooms/{room}/stream{query}"), headers).await)
+    }
+
+    /// What was answered, if it is a stream.
+    pub fn of(response: Response) -> Self {
         let head = (response.status().as_u16(), response.headers().get("content-type").cloned());
         assert_eq!(head, (200, Some("text/event-stream".parse().expect("a header"))), "{response:?}");
         Self { response, held: Vec::new(), retry: None }

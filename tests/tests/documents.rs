@@ -51,3 +51,8 @@ async fn operating_page_does_what_it_says() {
 async fn agents_page_does_what_it_says() {
     follow("docs/agents.md", &["python3"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_page_does_what_it_says() {
+    follow("docs/access.md", &["curl"]).await;
+}

@@ -1,5 +1,6 @@
 //! All tests of the whole in one binary: it links once, and builds the libraries once.
 
+mod access;
 mod agent_failures;
 mod bridge_failures;
 mod bridge_pollers;

@@ -3,10 +3,11 @@
 //! this one.
 
 use super::turn_for;
-use super::web_api_auth::{check_key, failure, success};
+use super::web_api_auth::{check_key, check_token, failure, success};
 use super::web_api_fields::{Fields, escape, session_id, time_parameter};
 use crate::auth::random_hex;
 use crate::clock;
+use crate::config::AuthMode;
 use crate::error::{Error, Result};
 use crate::http::{Client, Params, read_body};
 use crate::state::App;
@@ -302,6 +303,9 @@ impl Call {
     }
 
     fn check_api_key(&self) -> Result<()> {
+        if self.app.config.auth.mode == AuthMode::Token && check_token(&self.headers, &self.app.access)? {
+            return Ok(());
+        }
         check_key(&self.headers, &self.app.config.bridge.api_key, "api_key")
     }
 

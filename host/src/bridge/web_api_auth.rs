@@ -1,5 +1,6 @@
 //! Keys and envelope of the native bridge API: `{"success":true,…,"data":…}` and `{"success":false,"error","code","timestamp"}`.
 
+use crate::access::{Access, Scope};
 use crate::auth::{bearer, same_key};
 use crate::clock;
 use crate::config::Secret;
@@ -40,5 +41,16 @@ pub(super) fn check_key(headers: &HeaderMap, key: &Secret, setting: &str) -> Res
         Some(given) if same_key(given, key.expose()) => Ok(()),
         Some(_) => Err(Error::Unauthorized("Invalid API key".into())),
         None => Err(Error::Unauthorized("API key required: Authorization: Bearer <key>".into())),
+    }
+}
+
+/// True for an access token that may poll, false for what is no access token at all; 403 for one without the scope.
+pub(super) fn check_token(headers: &HeaderMap, access: &Access) -> Result<bool> {
+    match bearer(headers).and_then(|token| access.grant(token)) {
+        None => Ok(false),
+        Some(grant) if grant.allows(Scope::Bridge) => Ok(true),
+        Some(_) => {
+            Err(Error::Forbidden("This needs an access token with the scope 'bridge', or the bridge's key".into()))
+        }
     }
 }

@@ -21,6 +21,7 @@ mod stream;
 pub mod text;
 mod threads;
 mod typing;
+mod tickets;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,4 +45,6 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(read_positions::router())
         .merge(search::router())
         .merge(files::router())
+        .merge(stream::router())
+        .merge(tickets::router())
 }

@@ -1,5 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
+use crate::access::Scope;
 use crate::store::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
@@ -52,6 +53,9 @@ pub(super) enum Stored {
     /// The people who wrote
     #[command(subcommand, after_help = USERS)]
     Users(Users),
+    /// Access tokens, for [auth] mode = "token"
+    #[command(subcommand, after_help = TOKENS)]
+    Tokens(Tokens),
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,6 +190,32 @@ pub(super) enum Users {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum Tokens {
+    /// Makes a token and prints it, this once
+    #[command(after_help = TOKENS_CREATE)]
+    Create {
+        /// Whom it belongs to: their name in chats, 1 to 100 characters
+        name: String,
+        /// read, write, admin or bridge; several with commas
+        #[arg(long = "scope", required = true, value_name = "SCOPE", value_delimiter = ',', hide_possible_values = true,
+              value_parser = PossibleValuesParser::new(Scope::ALL.map(Scope::name)))]
+        scopes: Vec<String>,
+    },
+    /// Tokens by name; the tokens themselves are not kept
+    #[command(after_help = TOKENS_LIST)]
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Ends a token, with the streams that it has open
+    #[command(after_help = TOKENS_REVOKE)]
+    Revoke {
+        /// As `tokens list` shows it
+        name: String,
+    },
+}
+
 const TOP: &str = "\
 Examples:
   arcuate                             serve with ./config.toml or the defaults
@@ -289,3 +319,27 @@ Example:
 
 JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
 display_name, …}]}], cursor}";
+
+const TOKENS: &str = "\
+Example:
+  arcuate tokens create ada --scope write";
+
+const TOKENS_CREATE: &str = "\
+Examples:
+  arcuate tokens create ada --scope write
+  arcuate tokens create poller --scope read,bridge --json
+
+JSON: {name, token, scopes}";
+
+const TOKENS_LIST: &str = "\
+Example:
+  arcuate tokens list
+
+JSON: {tokens: [{name, scopes, created_at}], cursor}; the cursor is null on the
+last page";
+
+const TOKENS_REVOKE: &str = "\
+Example:
+  arcuate tokens revoke ada
+
+JSON: {name, revoked}";

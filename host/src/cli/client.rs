@@ -48,6 +48,10 @@ impl Client {
         self.ask(Method::POST, path, body.into()).await
     }
 
+    pub(super) async fn delete(&self, path: &str) -> Result<Value> {
+        self.ask(Method::DELETE, path, Bytes::new()).await
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
         let (status, answer) = match timeout(self.patience, self.exchange(method, path, body)).await {
             Ok(Ok(answered)) => answered,

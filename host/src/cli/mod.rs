@@ -17,6 +17,7 @@ mod report;
 mod serve;
 mod session;
 mod table;
+mod tokens;
 mod view;
 
 use crate::config::{self, Config};
@@ -56,6 +57,7 @@ async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<Strin
         Stored::Queue(command) => queue::run(command, &desk, view).await,
         Stored::Conversations(command) => people::conversations(command, &desk, view).await,
         Stored::Users(command) => people::users(command, &desk, view).await,
+        Stored::Tokens(command) => tokens::run(command, &desk, view).await,
     };
     desk.close().await;
     told

@@ -64,7 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     key("store", "path", Kind::Path, Preset::Text("data/arcuate.db")),
     key("store", "durability", Kind::Choice { now: &["full", "normal"], later: &[] }, Preset::Text("full")),
     key("store", "log_days", DAYS, Preset::Whole(0)),
-    key("auth", "mode", Kind::Choice { now: &["lan"], later: &["token"] }, Preset::Text("lan")),
+    key("auth", "mode", Kind::Choice { now: &["lan", "token"], later: &[] }, Preset::Text("lan")),
     key("auth", "admin_token", Kind::Secret, Preset::Text("")),
     key("bridge", "api_key", Kind::Secret, Preset::Text("")),
     key("bridge", "admin_key", Kind::Secret, Preset::Text("")),

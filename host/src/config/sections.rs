@@ -56,6 +56,8 @@ pub struct Auth {
 pub enum AuthMode {
     /// Whoever reaches the host is trusted.
     Lan,
+    /// Each request needs an access token.
+    Token,
 }
 
 /// The native bridge API. An empty key closes the actions that need it.

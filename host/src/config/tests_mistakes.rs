@@ -143,11 +143,8 @@ fn bad_choice() {
 }
 
 #[test]
-fn choice_of_a_later_version() {
-    tells(
-        "[auth]\nmode = 'token'",
-        &["config.toml:2:8: `mode` = \"token\" is not in this version; \"lan\" would be right"],
-    );
+fn mode_that_is_none() {
+    tells("[auth]\nmode = 'open'", &["config.toml:2:8: `mode` takes \"lan\" or \"token\", not \"open\""]);
 }
 
 #[test]

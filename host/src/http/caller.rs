@@ -1,12 +1,13 @@
-//! Who asks. In lan mode everybody is trusted to be who they say; the identity, the view and the room keys of a request are asked for here
-//! and nowhere else, so that a stricter mode has one place.
+//! Who asks. In lan mode everybody is trusted to be who they say; in token mode the access token says it. The identity, the view and the
+//! room keys of a request are asked for here and nowhere else.
 
+use crate::access::{Grant, Scope};
 use crate::auth::{bearer, digest, same_key};
+use crate::config::AuthMode;
 use crate::error::{Error, Result};
 use crate::state::App;
 use crate::store::{RoomRef, Viewer};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use std::convert::Infallible;
 use subtle::ConstantTimeEq;
@@ -16,28 +17,42 @@ use subtle::ConstantTimeEq;
 pub enum Caller {
     /// In lan mode: whoever they say.
     Trusted,
+    /// The owner of an access token.
+    Token { name: String },
+    /// Acts in anybody's name, but reads no direct messages.
+    Operator,
 }
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
-    async fn from_request_parts(_: &mut Parts, _: &App) -> Result<Self> {
-        Ok(Self::Trusted)
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        match (app.config.auth.mode, parts.extensions.get()) {
+            (AuthMode::Lan, _) => Ok(Self::Trusted),
+            (AuthMode::Token, Some(Grant::Operator)) => Ok(Self::Operator),
+            (AuthMode::Token, Some(Grant::Token(token))) => Ok(Self::Token { name: token.name.clone() }),
+            // On a public route, where nobody has to say who they are.
+            (AuthMode::Token, None) => Err(Error::Unauthorized("This needs an access token".into())),
+        }
     }
 }
 
 impl Caller {
-    /// The identity that a body's field names (`sender`, mostly); 422 if it is missing and the caller has none of their own.
+    /// The identity that a body's field names (`sender`, mostly); 422 if it is missing and the caller has none of their own, 403 if it is
+    /// somebody else's.
     pub fn identity(&self, field: &str, given: Option<String>) -> Result<String> {
+        let missing = || Error::Unprocessable(format!("missing field `{field}`"));
         match self {
-            Self::Trusted => given.ok_or_else(|| Error::Unprocessable(format!("missing field `{field}`"))),
+            Self::Trusted | Self::Operator => given.ok_or_else(missing),
+            Self::Token { name } => own(name, field, given.as_deref()),
         }
     }
 
     /// The same where it may be left out.
     pub fn optional_identity(&self, given: Option<String>) -> Result<Option<String>> {
         match self {
-            Self::Trusted => Ok(given),
+            Self::Trusted | Self::Operator => Ok(given),
+            Self::Token { name } => own(name, "sender", given.as_deref()).map(Some),
         }
     }
 
@@ -45,15 +60,35 @@ impl Caller {
     pub fn viewer(&self) -> Viewer {
         match self {
             Self::Trusted => Viewer::Everyone,
+            Self::Token { name } => Viewer::Person(name.clone()),
+            Self::Operator => Viewer::Nobody,
+        }
+    }
+
+    /// The same for an export, which the operator gets of every room.
+    pub fn export_viewer(&self) -> Viewer {
+        match self {
+            Self::Operator => Viewer::Everyone,
+            other => other.viewer(),
         }
     }
 }
 
-/// A key for a room's administration that came with the request: `Authorization: Bearer` or `X-Admin-Key`. Asked for before anything else:
-/// without one the answer is 401.
+/// The token's own identity, which a request may name or leave out.
+fn own(name: &str, field: &str, given: Option<&str>) -> Result<String> {
+    match given.map(str::trim) {
+        Some(given) if !given.is_empty() && given != name => Err(Error::Forbidden(format!(
+            "`{field}` must be '{name}', whom this access token belongs to, or be left out"
+        ))),
+        _ => Ok(name.into()),
+    }
+}
+
+/// What administers rooms and came with the request: a room's key, the operator's token, or an access token with the scope for it. Asked
+/// for before anything else: without one the answer is 401.
 #[derive(Debug, Clone)]
 pub struct RoomKey {
-    /// The operator's token opens every room.
+    /// Every room that the caller may see.
     opens_all: bool,
     digests: Vec<[u8; 32]>,
 }
@@ -69,11 +104,14 @@ impl RoomKey {
         self.opens_all || room.admin_key.as_ref().is_some_and(own)
     }
 
-    fn from_headers(headers: &HeaderMap, admin_token: &str) -> Option<Self> {
-        let header = headers.get("x-admin-key").and_then(|value| value.to_str().ok()).map(str::trim);
-        let keys: Vec<&str> = [bearer(headers), header].into_iter().flatten().filter(|key| !key.is_empty()).collect();
-        let opens_all = keys.iter().any(|key| same_key(key, admin_token));
-        (!keys.is_empty()).then(|| Self { opens_all, digests: keys.into_iter().map(digest).collect() })
+    /// In token mode the access token takes `Authorization`, so that a key comes in `X-Admin-Key` alone.
+    fn find(parts: &Parts, app: &App) -> Option<Self> {
+        let header = parts.headers.get("x-admin-key").and_then(|value| value.to_str().ok()).map(str::trim);
+        let bearer = bearer(&parts.headers).filter(|_| app.config.auth.mode == AuthMode::Lan);
+        let keys: Vec<&str> = [bearer, header].into_iter().flatten().filter(|key| !key.is_empty()).collect();
+        let granted = parts.extensions.get::<Grant>().is_some_and(|grant| grant.allows(Scope::Admin));
+        let opens_all = granted || keys.iter().any(|key| same_key(key, &app.admin_token));
+        (opens_all || !keys.is_empty()).then(|| Self { opens_all, digests: keys.into_iter().map(digest).collect() })
     }
 }
 
@@ -81,12 +119,15 @@ impl FromRequestParts<App> for RoomKey {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let missing = || {
-            Error::Unauthorized(
-                "This needs the room's admin key: Authorization: Bearer <key> or X-Admin-Key: <key>".into(),
-            )
-        };
-        Self::from_headers(&parts.headers, &app.admin_token).ok_or_else(missing)
+        Self::find(parts, app).ok_or_else(|| {
+            let text = match app.config.auth.mode {
+                AuthMode::Lan => "This needs the room's admin key: Authorization: Bearer <key> or X-Admin-Key: <key>",
+                AuthMode::Token => {
+                    "This needs the room's admin key, X-Admin-Key: <key>, or an access token with the scope 'admin'"
+                }
+            };
+            Error::Unauthorized(text.into())
+        })
     }
 }
 
@@ -94,6 +135,35 @@ impl OptionalFromRequestParts<App> for RoomKey {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Infallible> {
-        Ok(Self::from_headers(&parts.headers, &app.admin_token))
+        Ok(Self::find(parts, app))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_gives_its_own_identity_and_no_other() {
+        let caller = Caller::Token { name: "ada".into() };
+        for given in [None, Some(""), Some("  "), Some("ada"), Some(" ada ")] {
+            assert_eq!(caller.identity("sender", given.map(str::to_owned)), Ok("ada".into()));
+            assert_eq!(caller.optional_identity(given.map(str::to_owned)), Ok(Some("ada".into())));
+        }
+        for given in ["bob", "Ada", "ada\0", "ada, bob"] {
+            assert!(matches!(caller.identity("sender", Some(given.into())), Err(Error::Forbidden(_))), "{given:?}");
+            assert!(matches!(caller.optional_identity(Some(given.into())), Err(Error::Forbidden(_))), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn operator_acts_as_anybody_but_has_no_name_of_their_own() {
+        assert_eq!(Caller::Operator.identity("sender", Some("bob".into())), Ok("bob".into()));
+        assert_eq!(
+            Caller::Operator.identity("sender", None),
+            Err(Error::Unprocessable("missing field `sender`".into()))
+        );
+        assert_eq!(Caller::Operator.optional_identity(None), Ok(None));
+        assert_eq!((Caller::Operator.viewer(), Caller::Operator.export_viewer()), (Viewer::Nobody, Viewer::Everyone));
     }
 }

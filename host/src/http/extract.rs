@@ -142,7 +142,9 @@ impl Params {
 
     /// The `Link` header to the same list's page behind `cursor` (RFC 8288).
     pub fn next_link(&self, path: &str, cursor: i64) -> (HeaderName, HeaderValue) {
-        let mut pairs: Vec<_> = self.0.iter().filter(|(name, value)| *name != "cursor" && !value.is_empty()).collect();
+        // A ticket is used up by then.
+        let kept = |name: &str| !["cursor", "ticket"].contains(&name);
+        let mut pairs: Vec<_> = self.0.iter().filter(|(name, value)| kept(name) && !value.is_empty()).collect();
         pairs.sort();
         let escaped =
             |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();

@@ -33,6 +33,7 @@ mod search;
 pub mod slots;
 mod threads;
 mod unread;
+mod tokens;
 mod users;
 mod writer;
 
@@ -62,6 +63,7 @@ pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use threads::{Reply, Thread};
 pub use unread::UnreadRoom;
+pub use tokens::TokenRow;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -309,3 +311,5 @@ mod tests_finding;
 mod tests_messages;
 #[cfg(test)]
 mod tests_slices;
+#[cfg(test)]
+mod tests_tokens;

@@ -7,4 +7,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_messages::use_messages(store).await;
     super::tests_finding::use_finding(store).await;
     super::tests_files::use_files(store).await;
+    super::tests_tokens::use_tokens(store).await;
 }

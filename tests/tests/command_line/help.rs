@@ -2,7 +2,7 @@
 
 use super::{arcuate, fresh};
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["serve"],
     &["check"],
@@ -19,6 +19,10 @@ const COMMANDS: [&[&str]; 17] = [
     &["conversations", "list"],
     &["users"],
     &["users", "list"],
+    &["tokens"],
+    &["tokens", "create"],
+    &["tokens", "list"],
+    &["tokens", "revoke"],
     &["check", "--json"],
 ];
 

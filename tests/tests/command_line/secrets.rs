@@ -18,7 +18,7 @@ fn config() -> String {
     )
 }
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &["check"],
     &["plugins", "list", "--all"],
     &["plugins", "show", "web_chat"],
@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 8] = [
     &["queue", "flush", "--all"],
     &["conversations", "list"],
     &["users", "list"],
+    &["tokens", "list"],
 ];
 
 fn assert_none(said: &str, of: &str) {
