@@ -20,8 +20,8 @@ mod search;
 mod stream;
 pub mod text;
 mod threads;
-mod typing;
 mod tickets;
+mod typing;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;

@@ -16,7 +16,7 @@ pub use client::Client;
 pub use extract::{Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_json};
 pub use serve::{Listening, serve};
 
-use crate::config::{AuthMode, Config};
+use crate::config::AuthMode;
 use crate::error::Error;
 use crate::state::App;
 use crate::{admin, bridge, chat, plugins};
@@ -52,10 +52,8 @@ pub fn router(app: App) -> Router {
         .layer(manners::compression())
         .layer(from_fn(manners::safe_headers))
         .layer(manners::cors(&app.config))
+        .layer(from_fn(manners::without_foreign_origins))
         .layer(from_fn(manners::options))
-        .layer(from_fn(safe_headers))
-        .layer(cors(&app.config))
-        .layer(from_fn(without_foreign_origins))
         .layer(from_fn_with_state(app.clone(), measure))
         .with_state(app)
 }
@@ -72,53 +70,4 @@ async fn measure(State(app): State<App>, request: Request, next: Next) -> Respon
     response.headers_mut().insert(manners::REQUEST_ID, id);
     app.metrics.request(&method, &route, response.status(), begun.elapsed());
     response
-}
-
-async fn safe_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
-    response
-}
-
-/// To an origin that is not on the list, nothing is said of what others may do.
-async fn without_foreign_origins(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-        let said = [
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        ];
-        said.iter().for_each(|name| drop(headers.remove(name)));
-    }
-    response
-}
-
-fn cors(config: &Config) -> CorsLayer {
-    let origins = &config.server.cors_origins;
-    let origin = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::mirror_request()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
-    };
-    let exposed = [
-        "link",
-        "retry-after",
-        "x-ratelimit-limit",
-        "x-ratelimit-remaining",
-        "x-ratelimit-reset",
-        "etag",
-        "content-range",
-    ];
-    let methods =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    CorsLayer::new()
-        .allow_origin(origin)
-        .allow_methods(methods)
-        .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers(exposed.map(HeaderName::from_static))
-        .vary([header::ORIGIN])
 }

@@ -32,8 +32,8 @@ mod rooms;
 mod search;
 pub mod slots;
 mod threads;
-mod unread;
 mod tokens;
+mod unread;
 mod users;
 mod writer;
 
@@ -62,8 +62,8 @@ pub use read_positions::ReadPosition;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use threads::{Reply, Thread};
-pub use unread::UnreadRoom;
 pub use tokens::TokenRow;
+pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
