@@ -1,6 +1,7 @@
 //! The host's life: port, lock, store, plugins, then requests; and the same backwards.
 
 use crate::auth;
+use crate::chat::{self, retention::Sweeps};
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
@@ -14,7 +15,7 @@ use crate::store::{Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What runs, for those who tell people.
 pub struct Started {
@@ -67,8 +68,11 @@ pub async fn run(
         metrics: Arc::new(Metrics::default()),
         admin_token: admin_token.into(),
         config: config.clone(),
+        room_deleted: Notify::new(),
+        sweeps: Sweeps::default(),
         stopping: stopping.clone(),
     });
+    chat::start(&app);
 
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());

@@ -3,6 +3,7 @@
 
 pub mod plugins;
 pub mod queue;
+pub mod rooms;
 pub mod users;
 
 use crate::auth::check_admin;
@@ -13,7 +14,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 pub fn router() -> Router<App> {
-    Router::new().merge(plugins::router()).merge(queue::router()).merge(users::router())
+    Router::new().merge(plugins::router()).merge(queue::router()).merge(rooms::router()).merge(users::router())
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.

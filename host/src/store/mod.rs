@@ -1,14 +1,17 @@
 //! The store: the only place that knows SQL. It owns the database file, one writer thread that lets waiting writes share a commit, and a
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
+mod bookmarks;
 mod conversations;
 mod counts;
 mod events;
+mod export;
 mod identities;
 mod inbox;
 mod jobs;
 mod kv;
 pub mod lock;
+mod log;
 mod mentions;
 mod message_changes;
 mod messages;
@@ -16,14 +19,21 @@ mod migrate;
 mod participants;
 mod queue;
 mod readers;
+mod retention;
+mod room_changes;
+mod room_deletion;
+mod room_list;
 mod rooms;
 pub mod slots;
+mod stats;
 mod users;
 mod writer;
 
+pub use bookmarks::BookmarkRow;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use events::{EventRow, Kind, NewEvent};
+pub use export::{ExportPage, ExportQuery};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
@@ -31,7 +41,12 @@ pub use mentions::LONGEST_TARGET;
 pub use message_changes::{Deletion, MessageRow};
 pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use queue::Settled;
+pub use retention::{Pruned, RoomLimits};
+pub use room_changes::RoomChange;
+pub use room_deletion::Purged;
+pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
+pub use stats::Stats;
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -259,5 +274,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
 mod tests;
 #[cfg(test)]
 mod tests_counts;
+#[cfg(test)]
+mod tests_rooms;
 #[cfg(test)]
 mod tests_slices;

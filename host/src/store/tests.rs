@@ -479,7 +479,7 @@ async fn use_everything(fixture: &mut Fixture) {
     fixture
         .store
         .read(move |read| {
-            read.rooms(0, 10)?;
+            read.rooms(&RoomQuery::ordinary(10))?;
             for query in [MessageQuery::After(0), MessageQuery::Before(9), MessageQuery::Between(1, 9)] {
                 read.messages(room.key, query, 10)?;
             }
