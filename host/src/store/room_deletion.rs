@@ -4,7 +4,7 @@
 use super::counts::Count;
 use super::events::Kind;
 use super::jobs::State;
-use super::rooms::{RoomKind, RoomRef, RoomRow, unknown_room};
+use super::rooms::{RoomKind, RoomRef, RoomRow, numbered, unknown_room};
 use super::writer::SearchRow;
 use super::{Read, Tx, sql_error};
 use crate::error::Result;
@@ -29,9 +29,11 @@ pub struct Purged {
     pub hashes: Vec<Vec<u8>>,
 }
 
+/// Before the messages, which would else take them all along in one write.
+const REACTIONS: &str =
+    "delete from reactions where event in (select event from reactions where room = ?1 order by seq limit ?2)";
 /// Tables whose rows need nothing but to be removed. `?1` is the room, `?2` how many.
-const PLAIN: [&str; 7] = [
-    "delete from reactions where event in (select event from reactions where room = ?1 order by seq limit ?2)",
+const PLAIN: [&str; 6] = [
     "delete from participants where room = ?1 and sender in (select sender from participants where room = ?1 limit ?2)",
     "delete from message_gaps where room = ?1 and block in (select block from message_gaps where room = ?1 limit ?2)",
     "delete from read_positions where room = ?1 and sender in (select sender from read_positions where room = ?1 limit ?2)",
@@ -53,8 +55,12 @@ impl Tx<'_> {
             [room.key],
         )?;
         self.forget_sums(room, &row)?;
-        let event = |seq| json!({ "id": room.id, "room_id": room.id, "name": row.name, "seq": seq }).to_string();
-        self.record(Some(room.key), Kind::RoomDeleted, event)?;
+        let mut event = json!({ "id": room.id, "room_id": room.id });
+        // Nobody can tell any more whose a room of two was, so that its event must not say who they were.
+        if room.kind != RoomKind::Dm {
+            event["name"] = row.name.as_str().into();
+        }
+        self.record(Some(room.key), Kind::RoomDeleted, |seq| numbered(event.to_string(), seq))?;
         Ok(())
     }
 
@@ -105,7 +111,11 @@ impl Tx<'_> {
     /// Removes some rows of a deleted room; to be called until it is done.
     pub fn purge_room(&mut self, room: i64) -> Result<Purged> {
         let more = Purged::default();
-        if self.purge_waiting_jobs(room)? > 0 || self.purge_deliveries(room)? > 0 || self.purge_events(room)? > 0 {
+        if self.purge_waiting_jobs(room)? > 0
+            || self.purge_deliveries(room)? > 0
+            || self.execute(REACTIONS, params![room, STEP as i64])? > 0
+            || self.purge_events(room)? > 0
+        {
             return Ok(more);
         }
         for sql in PLAIN {
@@ -127,7 +137,7 @@ impl Tx<'_> {
         Ok(Purged { done: true, hashes: Vec::new() })
     }
 
-    /// Events, and with each message's own all that hangs on it.
+    /// Events, and with each message's own all else that hangs on it.
     fn purge_events(&mut self, room: i64) -> Result<usize> {
         let read = self.read();
         let counted =

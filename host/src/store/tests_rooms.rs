@@ -233,3 +233,58 @@ async fn trimmed_log_keeps_messages_and_says_how_far_back_it_reaches() {
     while store.write(move |tx| tx.trim_log(later)).await.unwrap() {}
     assert_eq!(store.read(|read| read.head()).await.unwrap(), head, "the newest event stays");
 }
+
+#[tokio::test]
+async fn deleted_room_takes_its_files_webhooks_and_waiting_jobs_along() {
+    let (_folder, store) = temporary();
+    let (lab, other) = (room(&store, "lab").await, room(&store, "other").await);
+    let (lane, waits, done) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    let filled = store.write(move |tx| {
+        for (key, sql) in [
+            (lab.key, "insert into files values (1000 + ?1, ?2, ?1, 'ann', 'f', 't', 7, x'AB', 1)"),
+            (other.key, "insert into files values (1000 + ?1, ?2, ?1, 'ann', 'f', 't', 7, x'AB', 1)"),
+            (lab.key, "insert into webhooks values (7, ?2, ?1, 'http://x', '*', null, 'ann', 1, 1, null)"),
+            (lab.key, "insert into incoming_webhooks values (7, ?2, ?1, 'hook', 'whk_1', 'ann', 1, 1)"),
+            (lab.key, "insert into read_positions select ?1, 'ann', 1, 1, 1 where ?2 is not null"),
+        ] {
+            let id = if sql.contains("into webhooks") { lane } else { uuid::Uuid::now_v7() };
+            tx.execute(sql, params![key, id.as_bytes()])?;
+        }
+        let job =
+            "insert into queue (id, kind, instance, lane, state, runnable, max_attempts, next_at, payload, created_at)
+                   values (?1, 'webhook', 'webhook', ?2, ?3, 0, 3, 0, '{}', 0)";
+        for (id, state) in [(waits, "pending"), (done, "completed")] {
+            tx.execute(job, params![id.as_bytes(), lane.to_string(), state])?;
+            tx.count("webhook", if state == "pending" { "pending" } else { "completed" }, 1);
+        }
+        let delivery =
+            "insert into webhook_deliveries values (1, ?1, 7, ?2, 'message', 'http://x', 1, 1, 200, null, 5, 1)";
+        tx.execute(delivery, params![waits.as_bytes(), done.as_bytes()])?;
+        for (count, change) in
+            [(Count::Files, 2), (Count::FileBytes, 14), (Count::Webhooks, 1), (Count::ActiveWebhooks, 1)]
+        {
+            tx.tally(count, change);
+        }
+        tx.tally(Count::IncomingWebhooks, 1);
+        Ok(())
+    });
+    filled.await.expect("rows of other slices");
+    store.write(move |tx| tx.delete_room(&lab)).await.unwrap();
+    let totals = store.read(|read| read.totals(clock::now())).await.unwrap();
+    let sums = [Count::Files, Count::FileBytes, Count::Webhooks, Count::ActiveWebhooks, Count::IncomingWebhooks];
+    assert_eq!(sums.map(|count| totals.count(count)), [1, 7, 0, 0, 0]);
+    let mut hashes = Vec::new();
+    loop {
+        let purged = store.write(move |tx| tx.purge_room(lab.key)).await.unwrap();
+        hashes.extend(purged.hashes);
+        if purged.done {
+            break;
+        }
+    }
+    assert_eq!(hashes, [vec![0xAB]], "another file has the same bytes, which is seen later");
+    let left = "select (select count(*) from queue) + (select count(*) from webhooks) + (select count(*) from webhook_deliveries)
+                + (select count(*) from incoming_webhooks) + (select count(*) from read_positions)";
+    assert_eq!((number(&store, left).await, number(&store, "select count(*) from files").await), (0, 1));
+    let jobs = store.read(|read| read.job_counts()).await.unwrap();
+    assert!(jobs.iter().all(|(.., count)| *count == 0), "{jobs:?}");
+}
