@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::words::Texts;
 use arcuate::ids::RoomId;
-use arcuate::store::{Draft, NewRoom, Options, Store};
+use arcuate::store::{Draft, NewRoom, Options, Store, Viewer};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 use std::path::Path;
@@ -40,6 +40,7 @@ fn room(tx: &mut arcuate::store::Tx<'_>, number: usize) -> arcuate::error::Resul
         description: String::new(),
         created_by: "benches".into(),
         admin_key: Vec::new(),
+        ..NewRoom::default()
     };
     Ok(tx.create_room(&room, |_| "{}".into())?.id)
 }
@@ -51,7 +52,7 @@ async fn fill(store: &Store, rooms: &[RoomId], messages: usize, texts: &Arc<Text
             for number in begin..messages.min(begin + STEP) {
                 let room = rooms[number % rooms.len()];
                 let draft = Draft::new(room, &sender(number), texts.get(number), &json!({}), None)?;
-                tx.post_message(&draft, None)?;
+                tx.post_message(&draft, None, &Viewer::Everyone)?;
             }
             Ok(())
         };
