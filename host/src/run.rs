@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::auth;
+use crate::chat::{self, retention::Sweeps};
 use crate::config::{AuthMode, Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
@@ -15,7 +16,7 @@ use crate::store::{Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What runs, for those who tell people.
 pub struct Started {
@@ -70,8 +71,11 @@ pub async fn run(
         access,
         admin_token: admin_token.into(),
         config: config.clone(),
+        room_deleted: Notify::new(),
+        sweeps: Sweeps::default(),
         stopping: stopping.clone(),
     });
+    chat::start(&app);
 
     tokio::spawn(store.clone().remove_orphans(stopping.clone()));
 

@@ -1,6 +1,7 @@
 //! What handlers share.
 
 use crate::access::Access;
+use crate::chat::retention::Sweeps;
 use crate::config::Config;
 use crate::limits::Limiter;
 use crate::live::typing::Typing;
@@ -11,7 +12,7 @@ use crate::store::Store;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The parts of the running host, behind one count: each request clones it several times.
 #[derive(Clone)]
@@ -27,6 +28,9 @@ pub struct Parts {
     pub access: Arc<Access>,
     /// The operator's token.
     pub admin_token: Arc<str>,
+    /// Rung when a room was deleted: its rows are to be removed.
+    pub room_deleted: Notify,
+    pub sweeps: Sweeps,
     /// True when the host ends: streams end with it.
     pub stopping: watch::Receiver<bool>,
 }

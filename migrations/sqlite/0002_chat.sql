@@ -6,6 +6,20 @@ alter table rooms add column max_messages integer;
 alter table rooms add column max_message_age_hours integer;
 create index rooms_deleted on rooms (key) where type = 'deleted';
 create index rooms_retention on rooms (key) where max_messages is not null or max_message_age_hours is not null;
+create index rooms_type on rooms (type);
+
+-- A deleted room's rows go in small steps, the room last: nothing may look through all messages or responses for one that names it.
+create index bridge_responses_conversation on bridge_responses (conversation);
+pragma writable_schema = on;
+update sqlite_schema set sql = replace(sql, 'room        integer not null references rooms (key)', 'room        integer not null')
+    where name = 'messages';
+pragma writable_schema = reset;
+
+-- How far the log had come at the beginning of an hour since 1970, so that it can be trimmed by time.
+create table log_hours (
+    hour integer primary key,
+    seq  integer not null
+) strict;
 
 -- A room's key is never given again, because the log still knows the old room.
 create table room_keys (key integer primary key autoincrement) strict;

@@ -2,6 +2,8 @@
 
 use arcuate_tests::client::Answer;
 use arcuate_tests::host::Host;
+use arcuate_tests::visitor::Visitor;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const ROOMS: &str = "/api/v1/rooms";
@@ -156,4 +158,71 @@ async fn rooms_over_the_limit_are_refused_with_the_time_to_wait() {
     assert_eq!((&body["retry_after_secs"], &body["limit"], &body["remaining"]), (&json!(wait), &json!(2), &json!(0)));
     assert_eq!((refused.header("x-ratelimit-remaining"), refused.header("x-ratelimit-limit")), ("0", "2"));
     host.get(ROOMS).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_a_room_are_kept_and_shown_where_they_are_set() {
+    let host = Host::start("").await;
+    let limited = json!({ "name": "lab", "max_messages": 10, "max_message_age_hours": 8760 });
+    let made = host.post(ROOMS, &limited).await.ok();
+    assert_eq!((&made["max_messages"], &made["max_message_age_hours"]), (&json!(10), &json!(8760)));
+    let shown = host.get(&format!("{ROOMS}/{}", made["id"].as_str().expect("an id"))).await.ok();
+    assert_eq!((&shown["max_messages"], &shown["max_message_age_hours"]), (&json!(10), &json!(8760)));
+    let plain = host.post(ROOMS, &json!({ "name": "hall", "max_messages": null, "max_message_age_hours": null })).await;
+    let shown = host.get(&format!("{ROOMS}/{}", plain.ok()["id"].as_str().expect("an id"))).await.ok();
+    for absent in ["max_messages", "max_message_age_hours", "archived_at", "bookmarked", "last_message_sender"] {
+        assert_eq!((plain.ok().get(absent), shown.get(absent)), (None, None), "{absent}");
+    }
+    for wrong in [9, 0, -1, 1_000_001, i64::MAX] {
+        let refused = host.post(ROOMS, &json!({ "name": "x", "max_messages": wrong })).await;
+        refused.refused(400, "max_messages must be between 10 and 1000000");
+    }
+    for wrong in [0, -1, 8761, i64::MIN] {
+        let refused = host.post(ROOMS, &json!({ "name": "x", "max_message_age_hours": wrong })).await;
+        refused.refused(400, "max_message_age_hours must be between 1 and 8760 (1 year)");
+    }
+    for field in ["max_messages", "max_message_age_hours"] {
+        for wrong in [json!("10"), json!(10.5), json!([]), json!(true), json!(1e300)] {
+            host.post(ROOMS, &json!({ "name": "x", field: wrong })).await.refused(422, field);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_of_other_types_are_listed_only_when_named() {
+    let host = Host::start("").await;
+    let visitor = Visitor::new(host.client(), "session_1");
+    visitor.say("Hello").await;
+    assert_eq!(names(&host.get(ROOMS).await.ok()), ["general"]);
+    assert_eq!(names(&host.get(&format!("{ROOMS}?types=dm,session,applet")).await.ok()), ["general"]);
+    let both = host.get(&format!("{ROOMS}?types=%20bridge,dm")).await.ok();
+    assert_eq!(names(&both), ["bridge:session_1", "general"]);
+    host.get(&format!("{ROOMS}?types=bridges")).await.refused(400, "'types'");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bookmarked_rooms_come_first_on_all_pages() {
+    let host = Host::start("").await;
+    let (a, b, c) = (host.room("a").await, host.room("b").await, host.room("c").await);
+    host.say(&b, "x").await;
+    host.say(&a, "x").await;
+    let bookmark = json!({ "sender": "ada" });
+    for room in [&c, &b] {
+        host.client().ask(Method::PUT, &format!("{ROOMS}/{room}/bookmark")).json(&bookmark).await.ok();
+    }
+    let (mut path, mut found) = (format!("{ROOMS}?sender=ada&limit=1"), Vec::new());
+    loop {
+        let page = host.get(&path).await;
+        let room = page.ok()[0].clone();
+        found.push((room["name"].as_str().expect("a name").to_owned(), room["bookmarked"].as_bool().expect("a flag")));
+        match next(&page) {
+            Some(more) => path = more.into(),
+            None => break,
+        }
+    }
+    let expected = [("b", true), ("c", true), ("a", false), ("general", false)];
+    assert_eq!(found, expected.map(|(name, bookmarked)| (name.to_owned(), bookmarked)));
+    assert_eq!(names(&host.get(&format!("{ROOMS}?sender=bob")).await.ok()), ["a", "b", "c", "general"]);
+    assert_eq!(host.get(&format!("{ROOMS}?sender=%20")).await.ok()[0].get("bookmarked"), None, "blank is nobody");
+    host.get(&format!("{ROOMS}?sender={}", "x".repeat(101))).await.refused(400, "Sender must be 1-100 characters");
 }

@@ -3,6 +3,7 @@
 
 pub mod plugins;
 pub mod queue;
+pub mod rooms;
 pub mod tokens;
 pub mod users;
 
@@ -14,7 +15,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 pub fn router() -> Router<App> {
-    Router::new().merge(plugins::router()).merge(queue::router()).merge(tokens::router()).merge(users::router())
+    Router::new()
+        .merge(plugins::router())
+        .merge(queue::router())
+        .merge(rooms::router())
+        .merge(tokens::router())
+        .merge(users::router())
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.

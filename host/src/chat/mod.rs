@@ -1,9 +1,11 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
 mod activity;
+mod bookmarks;
 mod broadcast;
 mod dm;
 mod edits;
+mod export;
 mod file_bytes;
 mod file_forms;
 mod files;
@@ -15,8 +17,12 @@ mod pins;
 mod profiles;
 mod reactions;
 mod read_positions;
-mod rooms;
+pub mod retention;
+mod room_changes;
+pub mod room_deletion;
+pub mod rooms;
 mod search;
+mod stats;
 mod stream;
 pub mod text;
 mod threads;
@@ -45,6 +51,16 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(read_positions::router())
         .merge(search::router())
         .merge(files::router())
-        .merge(stream::router())
         .merge(tickets::router())
+        .merge(room_changes::router())
+        .merge(bookmarks::router())
+        .merge(export::router())
+        .merge(stats::router())
+        .merge(retention::router())
+}
+
+/// What goes on beside the requests, until the host ends.
+pub fn start(app: &App) {
+    tokio::spawn(room_deletion::run(app.clone()));
+    tokio::spawn(retention::run(app.clone()));
 }

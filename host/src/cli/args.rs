@@ -56,6 +56,9 @@ pub(super) enum Stored {
     /// Access tokens, for [auth] mode = "token"
     #[command(subcommand, after_help = TOKENS)]
     Tokens(Tokens),
+    /// Rooms, and the keys that administer them
+    #[command(subcommand, after_help = ROOMS)]
+    Rooms(Rooms),
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,6 +219,23 @@ pub(super) enum Tokens {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum Rooms {
+    /// Ordinary rooms, newest activity first, archived ones too
+    #[command(after_help = ROOMS_LIST)]
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Gives a room a new admin key, and shows it this once
+    #[command(after_help = ROOMS_ROTATE_KEY)]
+    RotateKey {
+        /// Of the room
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+}
+
 const TOP: &str = "\
 Examples:
   arcuate                             serve with ./config.toml or the defaults
@@ -343,3 +363,20 @@ Example:
   arcuate tokens revoke ada
 
 JSON: {name, revoked}";
+
+const ROOMS: &str = "\
+Example:
+  arcuate rooms list";
+
+const ROOMS_LIST: &str = "\
+Example:
+  arcuate rooms list --limit 10
+
+JSON: {rooms: [{id, name, description, created_by, created_at, message_count,
+last_activity, …}], cursor}";
+
+const ROOMS_ROTATE_KEY: &str = "\
+Example:
+  arcuate rooms rotate-key kitchen
+
+The old key opens nothing any more.  JSON: {name, admin_key}";

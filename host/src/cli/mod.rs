@@ -14,6 +14,7 @@ mod plugins_view;
 mod queue;
 mod queue_view;
 mod report;
+mod rooms;
 mod serve;
 mod session;
 mod table;
@@ -58,6 +59,7 @@ async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<Strin
         Stored::Conversations(command) => people::conversations(command, &desk, view).await,
         Stored::Users(command) => people::users(command, &desk, view).await,
         Stored::Tokens(command) => tokens::run(command, &desk, view).await,
+        Stored::Rooms(command) => rooms::run(command, &desk, view).await,
     };
     desk.close().await;
     told

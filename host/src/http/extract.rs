@@ -142,6 +142,11 @@ impl Params {
 
     /// The `Link` header to the same list's page behind `cursor` (RFC 8288).
     pub fn next_link(&self, path: &str, cursor: i64) -> (HeaderName, HeaderValue) {
+        self.next_link_to(path, &self::cursor(cursor))
+    }
+
+    /// The same for a list whose cursor is more than a number.
+    pub fn next_link_to(&self, path: &str, cursor: &str) -> (HeaderName, HeaderValue) {
         // A ticket is used up by then.
         let kept = |name: &str| !["cursor", "ticket"].contains(&name);
         let mut pairs: Vec<_> = self.0.iter().filter(|(name, value)| kept(name) && !value.is_empty()).collect();
@@ -150,7 +155,7 @@ impl Params {
             |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
         let query: String =
             pairs.iter().map(|(name, value)| format!("{}={}&", escaped(name), escaped(value))).collect();
-        let link = format!("<{path}?{query}cursor={}>; rel=\"next\"", self::cursor(cursor));
+        let link = format!("<{path}?{query}cursor={cursor}>; rel=\"next\"");
         (header::LINK, HeaderValue::from_str(&link).unwrap_or(HeaderValue::from_static("")))
     }
 

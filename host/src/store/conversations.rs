@@ -61,7 +61,7 @@ pub struct BridgeResponse {
 const COLUMNS: &str =
     "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
             c.created_at, coalesce(m.created_at, c.last_active)
-     from conversations c join rooms r on r.key = c.room join platform_profiles p on p.key = c.profile
+     from conversations c join rooms r on r.key = c.room and r.type <> 'deleted' join platform_profiles p on p.key = c.profile
      join users u on u.key = p.user join room_state s on s.room = c.room left join messages m on m.seq = s.last_seq";
 
 const SESSION: &str =
@@ -96,7 +96,7 @@ impl Read<'_> {
     /// Responses to visitors of the native bridge API after the one numbered `after`, oldest first.
     pub fn bridge_responses(&self, after: i64, limit: u32) -> Result<Vec<BridgeResponse>> {
         let sql = "select b.seq, c.external_id, m.reply_to, m.json from bridge_responses b
-                   join conversations c on c.key = b.conversation join messages m on m.seq = b.seq
+                   join conversations c on c.key = b.conversation and c.instance <> '' join messages m on m.seq = b.seq
                    where b.seq > ?1 order by b.seq limit ?2";
         let row = |row: &Row<'_>| {
             let (seq, session_id) = (row.get(0)?, row.get(1)?);

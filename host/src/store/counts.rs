@@ -34,7 +34,7 @@ pub enum Count {
 }
 
 impl Count {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Messages => "messages",
             Self::AgentMessages => "messages.agent",

@@ -40,9 +40,9 @@ pub struct Conversation {
     pub created_at: Micros,
 }
 
-/// The two in the order in which their room names them, letters' case counting last.
+/// The two in the order in which their room names them: by their characters' numbers.
 fn pair<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
-    if (a.to_lowercase(), a) <= (b.to_lowercase(), b) { (a, b) } else { (b, a) }
+    if a <= b { (a, b) } else { (b, a) }
 }
 
 impl Tx<'_> {

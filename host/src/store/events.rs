@@ -142,11 +142,6 @@ impl Read<'_> {
         self.number("select coalesce(max(seq), 0) from events", [])
     }
 
-    /// Number of the oldest event that is kept; 0 if there is none.
-    pub fn oldest_event(&self) -> Result<i64> {
-        self.number("select coalesce(min(seq), 0) from events", [])
-    }
-
     pub(super) fn number(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<i64> {
         let mut statement = self.prepare(sql)?;
         statement.query_row(parameters, |row| row.get(0)).map_err(sql_error)

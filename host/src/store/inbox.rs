@@ -104,7 +104,7 @@ impl Read<'_> {
                        select * from (select key, cause, 1 as leased from queue
                            where instance = 'inbox' and state = 'processing' and lease_until < ?1 and cause > ?2
                            order by lease_until limit ?3)
-                   ) q join messages m on m.seq = q.cause join conversations c on c.room = m.room
+                   ) q join messages m on m.seq = q.cause join conversations c on c.room = m.room and c.instance <> ''
                    left join platform_profiles p on p.key = m.profile
                    order by q.key limit ?4 offset ?5";
         let row = |row: &Row<'_>| {

@@ -270,7 +270,7 @@ impl Read<'_> {
 
     fn turn(&self, cause: i64, payload: &Value) -> Result<Option<Work>> {
         let sql = "select m.json, c.id, r.id, u.id, p.username, p.display_name, p.platform, p.platform_user_id
-                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room
+                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room and r.type <> 'deleted'
                    join platform_profiles p on p.key = m.profile join users u on u.key = p.user where m.seq = ?1";
         let row = |row: &Row<'_>| {
             Ok(Turn {
@@ -294,7 +294,7 @@ impl Read<'_> {
 
     fn delivery(&self, cause: i64) -> Result<Option<Work>> {
         let sql = "select m.json, c.id, c.external_id, r.id, q.json
-                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room
+                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room and r.type <> 'deleted'
                    left join messages q on q.seq = m.reply_to and q.profile is not null where m.seq = ?1";
         let row = |row: &Row<'_>| {
             let asked: Option<String> = row.get(4)?;

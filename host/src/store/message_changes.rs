@@ -115,7 +115,7 @@ impl Tx<'_> {
             let emptied = Message::from_json(&data)?.emptied().to_json();
             self.execute("update events set data = ?2 where seq = ?1", params![seq, emptied])?;
         }
-        Ok(())
+        self.trim_event(row.seq)
     }
 
     /// Takes the message out of its room's counts.

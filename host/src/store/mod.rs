@@ -3,11 +3,13 @@
 
 mod activity;
 mod blobs;
+mod bookmarks;
 mod conversations;
 mod counts;
 mod dm;
 mod edits;
 mod events;
+mod export;
 mod files;
 mod hits;
 mod identities;
@@ -15,6 +17,7 @@ mod inbox;
 mod jobs;
 mod kv;
 pub mod lock;
+mod log;
 mod mentions;
 mod message_changes;
 mod message_lists;
@@ -28,6 +31,10 @@ mod queue;
 mod reactions;
 mod read_positions;
 mod readers;
+mod retention;
+mod room_changes;
+mod room_deletion;
+mod room_list;
 mod rooms;
 mod search;
 pub mod slots;
@@ -39,11 +46,15 @@ mod writer;
 
 pub use activity::ActivityQuery;
 pub use blobs::{Hash, Incoming, Received, hex};
+mod stats;
+
+pub use bookmarks::BookmarkRow;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use dm::{Conversation, DirectMessage, SentDirect};
 pub use edits::EditRow;
 pub use events::{EventRow, Kind, NewEvent};
+pub use export::{ExportPage, ExportQuery};
 pub use files::{FileRow, NewFile};
 pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
@@ -59,8 +70,13 @@ pub use profiles::{Profile, ProfileChange};
 pub use queue::Settled;
 pub use reactions::{Reaction, ReactionSummary};
 pub use read_positions::ReadPosition;
+pub use retention::{Pruned, RoomLimits};
+pub use room_changes::RoomChange;
+pub use room_deletion::Purged;
+pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
+pub use stats::Stats;
 pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
 pub use unread::UnreadRoom;
@@ -309,6 +325,8 @@ mod tests_files;
 mod tests_finding;
 #[cfg(test)]
 mod tests_messages;
+#[cfg(test)]
+mod tests_rooms;
 #[cfg(test)]
 mod tests_slices;
 #[cfg(test)]

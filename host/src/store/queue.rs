@@ -204,7 +204,8 @@ impl Tx<'_> {
         if reply.content.trim().is_empty() {
             return Ok(());
         }
-        let sql = "select r.id, m.id from messages m join rooms r on r.key = m.room where m.seq = ?1";
+        let sql =
+            "select r.id, m.id from messages m join rooms r on r.key = m.room and r.type <> 'deleted' where m.seq = ?1";
         let mut statement = self.prepare(sql)?;
         let found = statement.query_row([held.cause], |row| Ok((row.get(0)?, row.get(1)?))).optional();
         let Some((room, asked)) = found.map_err(sql_error)? else { return Ok(()) };

@@ -107,9 +107,9 @@ impl Viewer {
 pub(super) const VISIBLE: &str = "(r.type <> 'deleted' and (r.type <> 'dm' or ?9 is null
      or exists (select 1 from dms d where d.room = r.key and (d.low = ?9 or d.high = ?9))))";
 
-const COLUMNS: &str = "select r.key, r.id, r.type, r.name, r.description, r.created_by, r.created_at, r.updated_at,
-            s.message_count, s.last_seq, m.json, m.created_at, r.archived_at, r.max_messages, r.max_message_age_hours
-     from rooms r join room_state s on s.room = r.key left join messages m on m.seq = s.last_seq";
+/// What [`room_row`] reads.
+pub(super) const COLUMNS: &str = "r.key, r.id, r.type, r.name, r.description, r.created_by, r.created_at, r.updated_at,
+     s.message_count, s.last_seq, m.json, m.created_at, r.archived_at, r.max_messages, r.max_message_age_hours";
 
 impl Tx<'_> {
     /// Makes an ordinary room; `event` gives the payload of its event.
@@ -120,7 +120,7 @@ impl Tx<'_> {
             _ => sql_error(error),
         })?;
         let made = self.read().room(id)?.ok_or_else(|| Error::Internal("a room just made is not there".into()))?;
-        self.record(Some(key), Kind::RoomCreated, |_| event(&made))?;
+        self.record(Some(key), Kind::RoomCreated, |seq| numbered(event(&made), seq))?;
         self.tally(Count::Rooms, 1);
         Ok(made)
     }
@@ -170,9 +170,10 @@ impl Tx<'_> {
         self.read().visible_room(id, viewer)
     }
 
-    /// Makes the room `general` in a store that has no room yet.
+    /// Makes the room `general` in a store where nothing has happened yet.
     pub fn seed_general(&mut self) -> Result<()> {
-        if self.read().number("select exists (select 1 from rooms where type = 'room')", [])? == 0 {
+        let no_room = self.read().number("select exists (select 1 from rooms where type = 'room')", [])? == 0;
+        if no_room && self.read().head()? == 0 {
             let room = NewRoom {
                 name: "general".into(),
                 description: "Default room".into(),
@@ -188,7 +189,10 @@ impl Tx<'_> {
 
 impl Read<'_> {
     pub fn room(&self, id: RoomId) -> Result<Option<RoomRow>> {
-        let sql = format!("{COLUMNS} where r.id = ?1 and r.type <> 'deleted'");
+        let sql = format!(
+            "select {COLUMNS} from rooms r join room_state s on s.room = r.key left join messages m on m.seq = s.last_seq
+             where r.id = ?1 and r.type <> 'deleted'"
+        );
         let mut statement = self.prepare(&sql)?;
         statement.query_row([id.bytes()], room_row).optional().map_err(sql_error)
     }
@@ -220,18 +224,17 @@ impl Read<'_> {
         };
         statement.query_row([id.bytes()], row).optional().map_err(sql_error)
     }
-
-    /// Ordinary rooms: newest activity first, those without any last, then by name. `offset` skips those already seen.
-    pub fn rooms(&self, offset: u32, limit: u32) -> Result<Vec<RoomRow>> {
-        let sql =
-            format!("{COLUMNS} where r.type = 'room' order by s.last_seq desc nulls last, r.name limit ?1 offset ?2");
-        let mut statement = self.prepare(&sql)?;
-        let rows = statement.query_map([limit, offset], room_row).map_err(sql_error)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
-    }
 }
 
-fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
+/// An event's payload with the number that it got.
+pub(super) fn numbered(mut json: String, seq: i64) -> String {
+    if json.len() > 2 && json.pop() == Some('}') {
+        json += &format!(",\"seq\":{seq}}}");
+    }
+    json
+}
+
+pub(super) fn room_row(row: &Row<'_>) -> rusqlite::Result<RoomRow> {
     let last_message: Option<String> = row.get(10)?;
     let last_at: Option<Micros> = row.get(11)?;
     Ok(RoomRow {

@@ -479,7 +479,7 @@ async fn use_everything(fixture: &mut Fixture) {
     fixture
         .store
         .read(move |read| {
-            read.rooms(0, 10)?;
+            read.rooms(&RoomQuery::ordinary(10))?;
             read.history(room.key, 9, 10)?;
             read.responses(room.key, 0, 10)?;
             read.room_events(room.key, 0, 10)?;

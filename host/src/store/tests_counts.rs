@@ -139,7 +139,8 @@ async fn store_of_the_version_before_opens_with_its_data_and_its_counts() {
     let path = folder.path().join("arcuate.db");
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/store_1.db"), &path).unwrap();
     let store = open(&path);
-    let rooms = store.read(|read| read.rooms(0, 10)).await.unwrap();
+    let rooms = store.read(|read| read.rooms(&RoomQuery::ordinary(10))).await.unwrap();
+    let rooms: Vec<_> = rooms.into_iter().map(|listed| listed.row).collect();
     let sizes: Vec<_> = rooms.iter().map(|room| (room.name.as_str(), room.message_count)).collect();
     assert_eq!(sizes, [("lab", 300), ("general", 302)]);
     assert_eq!((counted(&store, Count::Messages).await, counted(&store, Count::Rooms).await), (610, 2));

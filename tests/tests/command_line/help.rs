@@ -2,7 +2,7 @@
 
 use super::{arcuate, fresh};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
     &["check"],
@@ -23,13 +23,16 @@ const COMMANDS: [&[&str]; 21] = [
     &["tokens", "create"],
     &["tokens", "list"],
     &["tokens", "revoke"],
+    &["rooms"],
+    &["rooms", "list"],
+    &["rooms", "rotate-key"],
     &["check", "--json"],
 ];
 
 #[test]
 fn help_of_every_command_has_an_example_that_fits_a_terminal() {
     let (setup, _) = fresh("");
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let help = arcuate(&setup, &[command, &["--help"]].concat()).done();
         let words = command.iter().filter(|word| !word.starts_with('-')).copied();
         let typed = std::iter::once("  arcuate").chain(words).collect::<Vec<_>>().join(" ");
@@ -45,7 +48,7 @@ fn help_of_every_command_has_an_example_that_fits_a_terminal() {
 #[test]
 fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
     let (setup, _) = fresh("");
-    let wrong: [(&[&str], &str); 13] = [
+    let wrong: &[(&[&str], &str)] = &[
         (&["queues"], "queue"),
         (&["queue"], "Usage"),
         (&["queue", "list", "--state", "faild"], "failed"),
@@ -59,8 +62,9 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["queue", "flush", "--all", "--plugin", "assistant"], "cannot be used"),
         (&["queue", "delete"], "<ID>"),
         (&["plugins", "show"], "<NAME>"),
+        (&["rooms", "rotate-key"], "<NAME>"),
     ];
-    for (arguments, text) in wrong {
+    for &(arguments, text) in wrong {
         arcuate(&setup, arguments).refused(2, &[text]);
     }
 }
