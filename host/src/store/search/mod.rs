@@ -58,7 +58,7 @@ pub struct Found {
 #[derive(Debug, Clone, Default)]
 pub struct SearchResult {
     pub found: Vec<Found>,
-    /// How many hits were ranked, where there are more.
+    /// How many hits were ranked against each other, where there are more than fit.
     pub window: Option<usize>,
     pub next: Option<i64>,
 }
@@ -103,7 +103,8 @@ impl Read<'_> {
         } else {
             window.rest.map(|rest| rest.saturating_mul(PLACES))
         };
-        Ok(SearchResult { found, window: window.rest.map(|_| window.ranked.len()), next })
+        let full = window.rest.is_some() && window.ranked.len() >= WINDOW;
+        Ok(SearchResult { found, window: full.then_some(WINDOW), next })
     }
 
     /// Where to look, and how many of the window were shown already. A cursor keeps the window that its first page had.
