@@ -15,13 +15,13 @@ const NAMES: usize = 50;
 
 /// The identity that a parameter names, without blanks at its ends; `empty` is what is said to an empty one.
 pub fn identity_parameter(caller: &Caller, params: &Params, name: &str, empty: &str) -> Result<String> {
-    let given = params.required(name);
-    let identity = match given {
-        Ok(text) => caller.identity(name, Some(text.trim().to_owned()))?,
-        // Whoever has an identity of their own need not say it.
-        Err(missing) => caller.identity(name, None).map_err(|_| missing)?,
-    };
-    if identity.is_empty() { Err(Error::Invalid(empty.into())) } else { Ok(identity) }
+    // Whoever has an identity of their own need not say it.
+    let own = || caller.identity(name, None);
+    match params.required(name).map(str::trim) {
+        Ok("") => own().map_err(|_| Error::Invalid(empty.into())),
+        Ok(text) => caller.identity(name, Some(text.to_owned())),
+        Err(missing) => own().map_err(|_| missing),
+    }
 }
 
 /// The same for `sender`.

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 const WINDOW: usize = 1000;
 /// Rows that one search looks at, where filters have no index.
 const VISITS: usize = 20_000;
-/// How long one search walks.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long one search walks at most; usually it is a hundredth of that, and a busy machine shall not make it stop early.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Numbers of the log that are walked at once: a phrase that never occurs gives no hit at which to look at the clock.
 const SLICE: i64 = 500_000;
 /// Room for a place in the window beside a number of the log, in a cursor.
@@ -58,7 +58,7 @@ pub struct Found {
 #[derive(Debug, Clone, Default)]
 pub struct SearchResult {
     pub found: Vec<Found>,
-    /// How many hits were ranked, where there are more.
+    /// How many hits were ranked against each other, where there are more than fit.
     pub window: Option<usize>,
     pub next: Option<i64>,
 }
@@ -103,7 +103,8 @@ impl Read<'_> {
         } else {
             window.rest.map(|rest| rest.saturating_mul(PLACES))
         };
-        Ok(SearchResult { found, window: window.rest.map(|_| window.ranked.len()), next })
+        let full = window.rest.is_some() && window.ranked.len() >= WINDOW;
+        Ok(SearchResult { found, window: full.then_some(WINDOW), next })
     }
 
     /// Where to look, and how many of the window were shown already. A cursor keeps the window that its first page had.

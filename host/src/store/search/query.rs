@@ -66,7 +66,7 @@ impl Query {
     pub fn expression(&self, room: Option<i64>, sender: Option<&str>) -> String {
         let terms: Vec<String> = self.terms.iter().map(Term::expression).collect();
         let mut expression = format!("{{sender content}} : ({})", terms.join(" AND "));
-        if let Some(sender) = sender.filter(|name| !words(name).is_empty()) {
+        if let Some(sender) = sender.filter(|name| words(name).iter().any(|word| word.plain.chars().all(is_indexed))) {
             expression = format!("(sender : {}) AND {expression}", quoted(sender));
         }
         if let Some(room) = room {
@@ -102,6 +102,11 @@ fn endings(prefix: &str) -> Vec<String> {
 
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
+}
+
+/// Letters of younger scripts are none to the index's tokenizer.
+fn is_indexed(letter: char) -> bool {
+    letter < '\u{a000}'
 }
 
 fn is_kept(letter: char) -> bool {
