@@ -4,6 +4,8 @@ use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
+use crate::live::presence::Presence;
+use crate::live::sse;
 use crate::metrics::Metrics;
 use crate::plugins::{Api, InstanceStatus, Manager};
 use crate::queue::{Queue, Watcher};
@@ -65,6 +67,7 @@ pub async fn run(
         queue: queue.clone(),
         limits: Arc::new(Limits::new(&config.limits)),
         metrics: Arc::new(Metrics::default()),
+        presence: Presence::new(store.bus().clone()),
         admin_token: admin_token.into(),
         config: config.clone(),
         stopping: stopping.clone(),
@@ -72,6 +75,7 @@ pub async fn run(
 
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());
+    tokio::spawn(sse::keep_time(store.bus().clone(), stopping.clone()));
     let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
     queue.start(&manager, handed);
     let api = Api { store: store.clone(), config: config.clone(), queue: queue.clone(), metrics: app.metrics.clone() };

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::limits::Limiter;
+use crate::live::presence::Presence;
 use crate::metrics::Metrics;
 use crate::plugins::Manager;
 use crate::queue::Queue;
@@ -22,6 +23,8 @@ pub struct Parts {
     pub queue: Arc<Queue>,
     pub limits: Arc<Limits>,
     pub metrics: Arc<Metrics>,
+    /// Who is in which room.
+    pub presence: Arc<Presence>,
     /// The operator's token.
     pub admin_token: Arc<str>,
     /// True when the host ends: streams end with it.

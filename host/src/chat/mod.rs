@@ -1,6 +1,7 @@
 //! The chat API, a slice per file: routes, request and response types, rules. Their SQL is in the store's files of the same names.
 
 mod messages;
+mod presence;
 mod rooms;
 mod stream;
 pub mod text;
@@ -9,5 +10,9 @@ use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(rooms::router()).merge(messages::router()).merge(stream::router())
+    OpenApiRouter::default()
+        .merge(rooms::router())
+        .merge(messages::router())
+        .merge(stream::router())
+        .merge(presence::router())
 }

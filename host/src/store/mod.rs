@@ -18,6 +18,7 @@ mod queue;
 mod readers;
 mod rooms;
 pub mod slots;
+mod streams;
 mod users;
 mod writer;
 
@@ -32,6 +33,7 @@ pub use message_changes::{Deletion, MessageRow};
 pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use queue::Settled;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
+pub use streams::{Portion, Reached, Scope};
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 
@@ -261,3 +263,5 @@ mod tests;
 mod tests_counts;
 #[cfg(test)]
 mod tests_slices;
+#[cfg(test)]
+mod tests_streams;
