@@ -181,7 +181,10 @@ impl Reader {
     async fn listen(&mut self) -> Result<Bytes> {
         let piece = tokio::select! {
             biased;
-            _ = self.stopping.wait_for(|stop| *stop) => return Ok(Bytes::new()),
+            _ = self.stopping.wait_for(|stop| *stop) => {
+                self.is_over = true;
+                return Ok(Bytes::new());
+            }
             piece = self.subscription.next() => Some(piece),
             Ok(()) = self.beats.changed() => None,
         };

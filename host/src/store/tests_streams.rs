@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::ids::RoomId;
+use crate::live::sse::Reader;
+use axum::body::BodyDataStream;
+use futures_util::StreamExt;
 use rusqlite::params;
+use tokio::sync::watch;
 
 fn open(path: &Path) -> Store {
     let options = Options { path: path.into(), full_durability: false, readers: 1, existing: false };
@@ -139,4 +143,104 @@ async fn portion_of_all_rooms_ends_after_a_span_however_little_it_found() {
     assert_eq!(reached, Reached { cursor: 20_000, is_end: false });
     assert_eq!(numbers(&store, &scope, 1).await, [70_000], "a room that is gone is known by its end");
     assert_eq!(numbers(&store, &Scope::Room(lab.key + 1), 1).await, [70_000]);
+}
+
+/// A reader's bytes, as its connection takes them.
+async fn read(store: &Store, scope: Scope, after: i64) -> BodyDataStream {
+    // A host that never stops.
+    let stopping = Box::leak(Box::new(watch::Sender::new(false))).subscribe();
+    let reader = Reader::new(store.clone(), scope, Some(after), stopping, Vec::new()).await.expect("a reader");
+    reader.into_response().into_body().into_data_stream()
+}
+
+/// Everything up to the first bytes that have `last` in them; to the end of the stream if it is empty.
+async fn sent(body: &mut BodyDataStream, last: &str) -> String {
+    let mut text = String::new();
+    let reading = async {
+        while let Some(bytes) = body.next().await {
+            text += std::str::from_utf8(&bytes.expect("bytes")).expect("UTF-8");
+            if !last.is_empty() && text.contains(last) {
+                return;
+            }
+        }
+        assert!(last.is_empty(), "ended before {last}");
+    };
+    tokio::time::timeout(Duration::from_secs(30), reading).await.expect("bytes in time");
+    text
+}
+
+fn names(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("event:")).filter(|name| *name != "heartbeat").collect()
+}
+
+#[tokio::test]
+async fn end_of_a_room_ends_its_streams_live_and_for_those_who_lag() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let lab = room(&store, "lab").await;
+    let mut live = read(&store, Scope::Room(lab.key), 0).await;
+    let mut all = read(&store, all("", None, &[]), 0).await;
+    sent(&mut live, "heartbeat").await;
+    sent(&mut all, "heartbeat").await;
+    // One that takes nothing until the room is gone.
+    let mut lagging = read(&store, Scope::Room(lab.key), 1).await;
+    post(&store, &lab).await;
+    store.write(move |tx| tx.record(Some(lab.key), Kind::RoomDeleted, |_| "{}".into())).await.unwrap();
+    assert_eq!(names(&sent(&mut live, "").await), ["message", "room_deleted"]);
+    assert_eq!(names(&sent(&mut lagging, "").await), ["message", "room_deleted"]);
+    profile(&store).await;
+    assert_eq!(names(&sent(&mut all, "profile_updated").await), ["message", "room_deleted", "profile_updated"]);
+}
+
+#[tokio::test]
+async fn trimmed_log_is_told_and_the_messages_that_are_kept_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let (lab, other) = (room(&store, "lab").await, room(&store, "other").await);
+    let (kept, elsewhere) = (post(&store, &lab).await, post(&store, &other).await);
+    profile(&store).await;
+    let newest = post(&store, &lab).await;
+    let floor = newest - 1;
+    // As trimming does: what is no message goes, and it is noted up to where.
+    let trim = move |tx: &mut Tx<'_>| {
+        tx.connection.execute("delete from events where seq <= ?1 and kind <> 1", [floor]).map_err(sql_error)?;
+        let sql = "insert into counts (name, value) values ('log_floor', ?1)";
+        tx.connection.execute(sql, [floor]).map_err(sql_error)?;
+        tx.read().oldest_event()
+    };
+    let oldest = store.write(trim).await.unwrap();
+    let reset =
+        format!("event:reset\ndata:{{\"after\":1,\"head\":{newest},\"oldest_seq\":{oldest},\"reason\":\"trimmed\"}}");
+    for (scope, wanted) in
+        [(Scope::Room(lab.key), vec![kept, newest]), (all("", None, &[]), vec![kept, elsewhere, newest])]
+    {
+        let text = sent(&mut read(&store, scope, 1).await, "heartbeat").await;
+        assert!(text.contains(&reset), "{text}");
+        let ids: Vec<i64> =
+            text.lines().filter_map(|line| line.strip_prefix("id:")).map(|id| id.parse().unwrap()).collect();
+        assert_eq!(ids, wanted, "{text}");
+    }
+    let text = sent(&mut read(&store, Scope::Room(lab.key), floor).await, "heartbeat").await;
+    assert_eq!(names(&text), ["message"], "the log reaches back to this one's place");
+}
+
+/// Somebody who may not see a room hears nothing of it live either.
+#[tokio::test]
+async fn direct_messages_are_live_for_their_two_people_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let (lab, secret) = (room(&store, "lab").await, dm(&store).await);
+    let (mut bob, mut eve) =
+        (read(&store, all("bob", None, &[]), 0).await, read(&store, all("eve", None, &[]), 0).await);
+    sent(&mut bob, "heartbeat").await;
+    sent(&mut eve, "heartbeat").await;
+    let private = post(&store, &secret).await;
+    store.bus().publish_ephemeral(secret.key, "typing", "{}");
+    profile(&store).await;
+    let public = post(&store, &lab).await;
+    let last = format!("id:{public}\n");
+    let (bobs, eves) = (sent(&mut bob, &last).await, sent(&mut eve, &last).await);
+    assert_eq!(names(&bobs), ["message", "typing", "profile_updated", "message"]);
+    assert_eq!(names(&eves), ["profile_updated", "message"]);
+    assert!(bobs.contains(&format!("id:{private}\n")) && !eves.contains(&secret.id.to_string()));
 }
