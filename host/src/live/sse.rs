@@ -5,7 +5,7 @@ use super::bus::{Bus, Frame, Piece, Subscription, Topic, gather, write_frame};
 use super::presence::Membership;
 use crate::clock;
 use crate::error::Result;
-use crate::store::{Kind, Portion, Reached, Scope, Store, Viewer};
+use crate::store::{DM_NAME, Kind, Portion, Reached, Scope, Store, Viewer};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -234,7 +234,7 @@ impl Reader {
             kinds >> frame.bit & 1 == 1
                 && frame.room.is_none_or(|room| match rooms {
                     Some(rooms) => rooms.contains(&room),
-                    None => self.sees(viewer, room) || frame.bit == Kind::RoomDeleted as i64,
+                    None => self.sees(viewer, room) || ends_publicly(piece, frame),
                 })
         };
         let frames: Vec<&Frame> = piece.frames.iter().filter(wanted).collect();
@@ -307,11 +307,17 @@ impl Reader {
     /// It has a number where the reader stands further than it was told, so that it comes back to this very place.
     fn beat(&mut self, frame: Bytes, bytes: &mut Vec<u8>) {
         if self.cursor > self.told {
-            write!(bytes, "id:{}\n", self.cursor).ok();
+            writeln!(bytes, "id:{}", self.cursor).ok();
             self.told = self.cursor;
         }
         bytes.extend_from_slice(&frame);
     }
+}
+
+/// The end of a room that everybody saw. The store does not know its kind any more.
+fn ends_publicly(piece: &Piece, frame: &Frame) -> bool {
+    let payload = &piece.bytes[frame.place.clone()];
+    frame.bit == Kind::RoomDeleted as i64 && !payload.windows(DM_NAME.len()).any(|part| part == DM_NAME.as_bytes())
 }
 
 fn read_portion(read: &crate::store::Read<'_>, scope: &Scope, portion: Portion) -> Result<Portioned> {

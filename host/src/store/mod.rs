@@ -33,7 +33,7 @@ pub use message_changes::{Deletion, MessageRow};
 pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use queue::Settled;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
-pub use streams::{Portion, Reached, Scope};
+pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use users::{ProfileRow, UserRow};
 pub use writer::{CommitStats, Tx};
 

@@ -9,6 +9,8 @@ use rusqlite::params;
 const ROWS: u32 = 500;
 /// Numbers of the log that one portion of all rooms passes at most, however few of them the reader wants.
 const SPAN: i64 = 20_000;
+/// What the end of a room of direct messages has in its payload.
+pub const DM_NAME: &str = r#""name":"dm:"#;
 
 /// Whose events a stream shows. What is of no room is shown to all.
 #[derive(Debug, Clone)]
@@ -77,13 +79,13 @@ impl Read<'_> {
                 let kinds = if is_kept { kinds & (1 << Kind::Message as i64) } else { *kinds };
                 let until = after.saturating_add(SPAN).min(if is_kept { end } else { i64::MAX });
                 let rooms = rooms.as_ref().map(|rooms| serde_json::json!(rooms).to_string());
-                // A room that is gone is known by its end alone.
+                // A room that is gone is known by its end alone, and whose it was by its name.
                 let sql = format!(
                     "select e.seq, e.kind, case when ?6 then m.json else coalesce(e.data, m.json, '{{}}') end
                      from events e left join rooms r on r.key = e.room left join messages m on m.seq = e.seq
                      where e.seq > ?1 and e.seq <= ?2 and (?3 >> e.kind) & 1 = 1
                        and (?4 is null or e.room is null or e.room in (select q.value from json_each(?4) q))
-                       and (e.room is null or e.kind = {} or {VISIBLE})
+                       and (e.room is null or {VISIBLE} or (e.kind = {} and (?9 is null or instr(e.data, '{DM_NAME}') = 0)))
                        and (not ?6 or m.seq is not null)
                      order by e.seq limit ?5",
                     Kind::RoomDeleted as i64

@@ -241,6 +241,16 @@ async fn direct_messages_are_live_for_their_two_people_alone() {
     let last = format!("id:{public}\n");
     let (bobs, eves) = (sent(&mut bob, &last).await, sent(&mut eve, &last).await);
     assert_eq!(names(&bobs), ["message", "typing", "profile_updated", "message"]);
+    let end = move |tx: &mut Tx<'_>| {
+        tx.connection.execute("update rooms set type = 'deleted' where type = 'dm'", []).map_err(sql_error)?;
+        tx.record(Some(secret.key), Kind::RoomDeleted, |_| r#"{"name":"dm:ann:bob"}"#.into())
+    };
+    store.write(end).await.unwrap();
+    let last = format!("id:{}\n", post(&store, &lab).await);
+    assert_eq!(names(&sent(&mut bob, &last).await), ["room_deleted", "message"]);
+    assert_eq!(names(&sent(&mut eve, &last).await), ["message"]);
+    let mut later = read(&store, all("eve", None, &[]), public).await;
+    assert_eq!(names(&sent(&mut later, &last).await), ["message"], "nor in replay");
     assert_eq!(names(&eves), ["profile_updated", "message"]);
     assert!(bobs.contains(&format!("id:{private}\n")) && !eves.contains(&secret.id.to_string()));
 }
