@@ -6,6 +6,8 @@ use crate::chat::{self, retention::Sweeps};
 use crate::config::{AuthMode, Config, Durability};
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
+use crate::live::presence::Presence;
+use crate::live::sse;
 use crate::metrics::Metrics;
 use crate::plugins::{Api, InstanceStatus, Manager};
 use crate::queue::{Queue, Watcher};
@@ -69,6 +71,7 @@ pub async fn run(
         limits: Arc::new(Limits::new(&config.limits)),
         metrics: Arc::new(Metrics::default()),
         access,
+        presence: Presence::new(store.bus().clone()),
         admin_token: admin_token.into(),
         config: config.clone(),
         room_deleted: Notify::new(),
@@ -81,6 +84,7 @@ pub async fn run(
 
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());
+    tokio::spawn(sse::keep_time(store.bus().clone(), stopping.clone()));
     let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
     queue.start(&manager, handed);
     let api = Api { store: store.clone(), config: config.clone(), queue: queue.clone(), metrics: app.metrics.clone() };

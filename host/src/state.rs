@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::chat::retention::Sweeps;
 use crate::config::Config;
 use crate::limits::Limiter;
+use crate::live::presence::Presence;
 use crate::live::typing::Typing;
 use crate::metrics::Metrics;
 use crate::plugins::Manager;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     pub metrics: Arc<Metrics>,
     pub access: Arc<Access>,
+    /// Who is in which room.
+    pub presence: Arc<Presence>,
     /// The operator's token.
     pub admin_token: Arc<str>,
     /// Rung when a room was deleted: its rows are to be removed.

@@ -27,7 +27,16 @@ pub struct Stream {
 impl Stream {
     /// Opens `/api/v1/rooms/{room}/stream` with this query and these headers.
     pub async fn open(client: &Client, room: &str, query: &str, headers: &[(&str, &str)]) -> Self {
-        Self::of(client.open(&format!("/api/v1/rooms/{room}/stream{query}"), headers).await)
+        Self::open_path(client, &format!("/api/v1/rooms/{room}/stream{query}"), headers).await
+    }
+
+    /// The same for `/api/v1/stream`.
+    pub async fn open_all(client: &Client, query: &str, headers: &[(&str, &str)]) -> Self {
+        Self::open_path(client, &format!("/api/v1/stream{query}"), headers).await
+    }
+
+    async fn open_path(client: &Client, path: &str, headers: &[(&str, &str)]) -> Self {
+        Self::of(client.open(path, headers).await)
     }
 
     /// What was answered, if it is a stream.

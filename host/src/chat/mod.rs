@@ -14,6 +14,7 @@ mod mentions;
 mod messages;
 mod participants;
 mod pins;
+mod presence;
 mod profiles;
 mod reactions;
 mod read_positions;
@@ -57,6 +58,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(export::router())
         .merge(stats::router())
         .merge(retention::router())
+        .merge(presence::router())
 }
 
 /// What goes on beside the requests, until the host ends.

@@ -48,7 +48,7 @@ kinds! {
 }
 
 impl Kind {
-    fn from_number(number: i64) -> Option<Self> {
+    pub(super) fn from_number(number: i64) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| *kind as i64 == number)
     }
 }

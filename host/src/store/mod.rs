@@ -38,6 +38,7 @@ mod room_list;
 mod rooms;
 mod search;
 pub mod slots;
+mod streams;
 mod threads;
 mod tokens;
 mod unread;
@@ -77,6 +78,7 @@ pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use stats::Stats;
+pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
 pub use unread::UnreadRoom;
@@ -329,5 +331,7 @@ mod tests_messages;
 mod tests_rooms;
 #[cfg(test)]
 mod tests_slices;
+#[cfg(test)]
+mod tests_streams;
 #[cfg(test)]
 mod tests_tokens;

@@ -9,4 +9,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_files::use_files(store).await;
     super::tests_tokens::use_tokens(store).await;
     super::tests_rooms::use_rooms(store).await;
+    super::tests_streams::use_streams(store).await;
 }
