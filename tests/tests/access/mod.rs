@@ -41,7 +41,9 @@ async fn general(client: &Client) -> String {
 /// Whether this build has the route; says so where it has not.
 async fn is_built(host: &Host, method: Method, path: &str) -> bool {
     let answer = host.operator().ask(method.clone(), path).json(&json!({})).await;
-    let missing = answer.status == 405 || (answer.status == 404 && answer.json()["error"] == "Not found");
+    // HEAD has no text; otherwise a route that is there says what it has not found.
+    let nothing = answer.text.is_empty() || answer.text.contains("\"Not found\"");
+    let missing = answer.status == 405 || (answer.status == 404 && nothing);
     if missing {
         skipped("a test of access", &format!("this build has no {method} {path}"));
     }
