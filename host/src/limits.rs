@@ -43,6 +43,12 @@ impl Limiter {
         self.charge_at(address, Instant::now())
     }
 
+    /// The same for what is no address, by its number.
+    pub fn charge_number(&self, number: u32) -> Result<Option<Allowance>, Error> {
+        // Keys of this limiter are either numbers or addresses, so the two do not meet.
+        self.charge(std::net::Ipv4Addr::from(number).into())
+    }
+
     fn charge_at(&self, address: IpAddr, now: Instant) -> Result<Option<Allowance>, Error> {
         if self.limit == 0 {
             return Ok(None);

@@ -47,6 +47,10 @@ pub struct Limits {
     pub messages: Limiter,
     pub rooms: Limiter,
     pub api: Limiter,
+    /// By hook.
+    pub hooks: Limiter,
+    /// By address, for tokens of no hook.
+    pub unknown_hooks: Limiter,
 }
 
 impl Limits {
@@ -55,6 +59,8 @@ impl Limits {
         Self {
             messages: Limiter::new(limits.messages_per_minute, minute, "messages per minute"),
             rooms: Limiter::new(limits.rooms_per_hour, Duration::from_secs(3600), "rooms per hour"),
+            hooks: Limiter::new(limits.incoming_webhooks_per_minute, minute, "messages per minute per webhook"),
+            unknown_hooks: Limiter::new(limits.incoming_webhooks_per_minute, minute, "messages per minute per webhook"),
             api: Limiter::new(limits.api_per_minute, minute, "requests per minute"),
         }
     }

@@ -12,6 +12,7 @@ pub mod guest;
 pub mod host;
 pub mod php;
 pub mod ports;
+pub mod receiver;
 pub mod recorder;
 pub mod skip;
 pub mod visitor;

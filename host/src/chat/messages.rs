@@ -112,6 +112,6 @@ async fn list_messages(
 }
 
 /// JSON that is ready, because it was stored so.
-fn raw_json(json: String) -> Response {
+pub(super) fn raw_json(json: String) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
 }

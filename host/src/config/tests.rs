@@ -37,7 +37,10 @@ fn empty_file_is_the_defaults() {
     assert_eq!((config.queue.base, config.queue.cap), (Duration::from_secs(5), Duration::from_secs(300)));
     assert_eq!(config.plugins.directory, None);
     let instances: Vec<_> = config.plugins.instances.values().map(|it| (&*it.name, it.enabled, &*it.library)).collect();
-    assert_eq!(instances, [("assistant", true, "agent_invoker"), ("web_chat", false, "web_chat")]);
+    assert_eq!(
+        instances,
+        [("assistant", true, "agent_invoker"), ("web_chat", false, "web_chat"), ("webhook", true, "webhook")]
+    );
     let to = RouteTarget::Instance("assistant".into());
     let route = Route { from: "bridge".into(), to, mode: Mode::Live, place: Place::Defaults };
     assert_eq!(config.routes, [route]);
@@ -64,7 +67,7 @@ fn shipped_file_shows_every_key_with_a_comment() {
     for key in KEYS {
         assert!(table(&tree, key.section).get(key.name).is_some(), "{} is missing", key.path());
     }
-    for instance in ["assistant", "web_chat"] {
+    for instance in ["assistant", "web_chat", "webhook"] {
         let instance = table(&table(&tree, "plugins"), instance);
         INSTANCE_KEYS.iter().for_each(|key| assert!(instance.get(key).is_some(), "{key} is missing"));
     }

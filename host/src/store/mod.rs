@@ -6,6 +6,7 @@ mod counts;
 mod events;
 mod identities;
 mod inbox;
+mod incoming_webhooks;
 mod jobs;
 mod kv;
 pub mod lock;
@@ -19,6 +20,8 @@ mod readers;
 mod rooms;
 pub mod slots;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 mod writer;
 
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
@@ -26,6 +29,7 @@ pub use counts::Count;
 pub use events::{EventRow, Kind, NewEvent};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
+pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
 pub use mentions::LONGEST_TARGET;
 pub use message_changes::{Deletion, MessageRow};
@@ -33,6 +37,8 @@ pub use messages::{Draft, Message, MessageQuery, Posted};
 pub use queue::Settled;
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use users::{ProfileRow, UserRow};
+pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
+pub use webhooks::{EventFilter, NewWebhook, WebhookChange, WebhookRow, names, webhook_events};
 pub use writer::{CommitStats, Tx};
 
 use crate::error::{Error, Result};
@@ -73,6 +79,8 @@ pub(crate) struct Shared {
     pub bus: Arc<Bus>,
     pub slots: Mutex<Slots>,
     pub stats: CommitStats,
+    /// Touched by the writer alone.
+    endpoints: Mutex<webhooks::Endpoints>,
     /// Why the last write failed, until one works again.
     trouble: Mutex<Option<String>>,
 }
@@ -91,6 +99,7 @@ impl Store {
             bus,
             slots: Mutex::default(),
             stats: CommitStats::default(),
+            endpoints: Mutex::default(),
             trouble: Mutex::default(),
         });
         let named =
@@ -261,3 +270,5 @@ mod tests;
 mod tests_counts;
 #[cfg(test)]
 mod tests_slices;
+#[cfg(test)]
+mod tests_webhooks;

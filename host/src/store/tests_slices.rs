@@ -4,4 +4,5 @@ use super::Store;
 
 pub(super) async fn use_slices(store: &Store) {
     super::tests_counts::use_messages(store).await;
+    super::tests_webhooks::use_webhooks(store).await;
 }
