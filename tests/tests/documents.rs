@@ -51,3 +51,8 @@ async fn operating_page_does_what_it_says() {
 async fn agents_page_does_what_it_says() {
     follow("docs/agents.md", &["python3"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_page_does_what_it_says() {
+    follow("docs/webhooks.md", &["curl", "python3"]).await;
+}

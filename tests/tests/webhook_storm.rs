@@ -44,12 +44,15 @@ async fn storm_over_webhooks_loses_nothing_and_keeps_the_order() {
     };
     let mut receiver = Receiver::answering(luck).await;
     let mut host = Setup::new(CONFIG).steady_port().start().await;
+    let begun = std::time::Instant::now();
     let dead = format!("http://127.0.0.1:{}/", free_port());
     let mut rooms = Vec::new();
     for number in 0..ROOMS {
         let room = OwnedRoom::new(&host, &format!("room {number}")).await;
         room.hook(&json!({ "url": receiver.url() })).await;
-        room.hook(&json!({ "url": dead })).await;
+        if number == 0 {
+            room.hook(&json!({ "url": dead })).await;
+        }
         rooms.push(room.id);
     }
 
@@ -94,14 +97,14 @@ async fn storm_over_webhooks_loses_nothing_and_keeps_the_order() {
     let posts = receiver.count();
     assert!(posts > total * 5 / 4, "it was no storm: {posts} posts for {total} events");
     assert!(!host.log().contains("panicked"), "a panic is in the log");
-    eprintln!("{total} events, {posts} posts");
+    eprintln!("{total} events, {posts} posts in {:?}", begun.elapsed());
 }
 
 /// Posts in its rooms until all writers together have written enough. What got no answer may be there or not.
 async fn write(client: Client, rooms: Vec<String>, count: Arc<AtomicUsize>, events: usize) -> Writing {
-    let mut written: HashMap<String, Vec<i64>> = HashMap::new();
+    let (client, mut written): (&Client, HashMap<String, Vec<i64>>) = (&client, HashMap::new());
     while count.load(Ordering::Relaxed) < events {
-        let posts = rooms.iter().map(|room| async {
+        let posts = rooms.iter().map(|room| async move {
             let body = json!({ "sender": "ada", "content": "storm" });
             let answer = client.post(&format!("/api/v1/rooms/{room}/messages"), &body).attempt().await.ok();
             (room, answer.filter(|answer| answer.status == 200).and_then(|answer| answer.json()["seq"].as_i64()))
