@@ -3,7 +3,7 @@
 use super::messages::raw_json;
 use super::rooms::{room_id, with_allowance};
 use super::text::{bounded, bounded_metadata};
-use super::webhooks::{Deleted, Updated, owned_room, page};
+use super::webhooks::{DeletedWebhook, UpdatedWebhook, owned_room, page};
 use crate::auth::random_hex;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -145,7 +145,7 @@ async fn list_incoming_webhooks(
 #[utoipa::path(put, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Incoming webhooks",
     request_body = ChangeIncomingWebhook,
     params(("id" = String, Path, description = "The room's id"), ("wid" = String, Path, description = "The hook's id")),
-    responses((status = 200, body = Updated), (status = 403, description = "Not this room's admin key"),
+    responses((status = 200, body = UpdatedWebhook), (status = 403, description = "Not this room's admin key"),
               (status = 404, description = "No such room or hook")))]
 async fn change_incoming_webhook(
     State(app): State<App>,
@@ -153,7 +153,7 @@ async fn change_incoming_webhook(
     caller: Caller,
     Path((id, wid)): Path<(String, String)>,
     Body(body): Body<ChangeIncomingWebhook>,
-) -> Result<Json<Updated>> {
+) -> Result<Json<UpdatedWebhook>> {
     let ChangeIncomingWebhook { name, active } = body;
     if name.is_none() && active.is_none() {
         return Err(Error::Invalid("No fields to update".into()));
@@ -167,20 +167,20 @@ async fn change_incoming_webhook(
             tx.change_incoming_webhook(&room, hook.ok_or_else(unknown_hook)?, name.as_deref(), active)
         })
         .await?;
-    Ok(Json(Updated { updated: true, id: wid }))
+    Ok(Json(UpdatedWebhook { updated: true, id: wid }))
 }
 
 /// Remove a hook
 #[utoipa::path(delete, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Incoming webhooks",
     params(("id" = String, Path, description = "The room's id"), ("wid" = String, Path, description = "The hook's id")),
-    responses((status = 200, body = Deleted), (status = 403, description = "Not this room's admin key"),
+    responses((status = 200, body = DeletedWebhook), (status = 403, description = "Not this room's admin key"),
               (status = 404, description = "No such room or hook")))]
 async fn delete_incoming_webhook(
     State(app): State<App>,
     key: RoomKey,
     caller: Caller,
     Path((id, wid)): Path<(String, String)>,
-) -> Result<Json<Deleted>> {
+) -> Result<Json<DeletedWebhook>> {
     let (room, viewer) = (room_id(&id)?, caller.viewer());
     let hook = wid.parse::<IncomingWebhookId>().ok();
     app.store
@@ -189,7 +189,7 @@ async fn delete_incoming_webhook(
             tx.delete_incoming_webhook(&room, hook.ok_or_else(unknown_hook)?)
         })
         .await?;
-    Ok(Json(Deleted { deleted: true, id: wid }))
+    Ok(Json(DeletedWebhook { deleted: true, id: wid }))
 }
 
 /// Post a message by a hook

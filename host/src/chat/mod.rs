@@ -5,6 +5,7 @@ mod messages;
 mod rooms;
 mod stream;
 pub mod text;
+mod webhook_deliveries;
 mod webhooks;
 
 use crate::state::App;
@@ -16,5 +17,6 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(messages::router())
         .merge(stream::router())
         .merge(webhooks::router())
+        .merge(webhook_deliveries::router())
         .merge(incoming_webhooks::router())
 }

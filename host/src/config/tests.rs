@@ -242,3 +242,13 @@ fn line() -> impl Strategy<Value = String> {
     let pair = (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"));
     prop_oneof![2 => headers, 4 => pair, 1 => "(?s).{0,20}\n"]
 }
+
+#[test]
+fn webhooks_may_call_the_own_network_in_lan_mode_unless_told_otherwise() {
+    let allowed = |text: &str| {
+        let settings = of(text).config.plugins.instances["webhook"].resolve_settings(&serde_json::Value::Null);
+        settings.expect("settings")["allow_networks"].clone()
+    };
+    assert_eq!(allowed(""), serde_json::json!(["loopback", "private"]));
+    assert_eq!(allowed("[plugins.webhook.settings]\nallow_networks = []"), serde_json::json!([]));
+}

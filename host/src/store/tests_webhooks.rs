@@ -146,6 +146,20 @@ async fn event_is_queued_for_those_who_want_it_in_its_own_transaction() {
 }
 
 #[tokio::test]
+async fn presence_is_announced_to_those_who_want_it() {
+    let Fixture { store, mut handed, room, .. } = fixture().await;
+    store.announce(room.key, "presence_joined", "{}".into()).await.unwrap();
+    webhook(&store, room, "message,presence_left").await;
+    let announce = |event| store.announce(room.key, event, r#"{"sender":"ann"}"#.into());
+    announce("presence_joined").await.unwrap();
+    announce("presence_left").await.unwrap();
+    announce("typing").await.unwrap();
+    let sent = body(&handed.next().await.expect("a job"));
+    assert_eq!((&sent["event"], &sent["data"]["sender"]), (&"presence_left".into(), &"ann".into()));
+    assert_eq!(store.read(|read| read.number("select count(*) from queue", [])).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn undone_change_of_an_endpoint_leaves_no_trace() {
     let Fixture { store, room, .. } = fixture().await;
     post(&store, room, "before").await;

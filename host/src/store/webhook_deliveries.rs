@@ -5,7 +5,7 @@ use super::jobs::{Claim, NewJob, State};
 use super::queue::Held;
 use super::rooms::RoomRef;
 use super::webhooks::{Endpoint, Occasion, WebhookRow};
-use super::{JobRow, Kind, Read, Tx, sql_error};
+use super::{JobRow, Kind, Read, Store, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RoomId, WebhookId};
@@ -75,6 +75,18 @@ pub struct DeliveryFilter {
     pub succeeded: Option<bool>,
 }
 
+impl Store {
+    /// Queues an event that no log holds, for somebody joined or left, for those of the room's endpoints that want it. Where none does, it
+    /// costs no write.
+    pub async fn announce(&self, room: i64, event: &'static str, json: String) -> Result<()> {
+        let Some(occasion) = Occasion::of_presence(event) else { return Ok(()) };
+        if self.read(move |read| read.has_endpoint_for(room, occasion)).await? {
+            self.write_patiently(move |tx| tx.announce(room, event, &json)).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Tx<'_> {
     /// Queues an event of the log for those of its room's endpoints that want it.
     pub(super) fn queue_webhooks(&mut self, room: i64, kind: Kind, seq: i64, json: &str) -> Result<()> {
@@ -86,8 +98,8 @@ impl Tx<'_> {
         self.queue_for(room, &endpoints, occasion.name, Some(seq), json)
     }
 
-    /// The same for an event that no log holds: somebody joined or left.
-    pub fn announce(&mut self, room: i64, event: &str, json: &str) -> Result<()> {
+    /// The same for an event that no log holds.
+    pub(super) fn announce(&mut self, room: i64, event: &str, json: &str) -> Result<()> {
         let Some(occasion) = Occasion::of_presence(event) else { return Ok(()) };
         let endpoints = self.endpoints_for(room, occasion)?;
         self.queue_for(room, &endpoints, occasion.name, None, json)

@@ -246,6 +246,10 @@ impl Read<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
+    pub(super) fn has_endpoint_for(&self, room: i64, occasion: Occasion<'_>) -> Result<bool> {
+        Ok(self.endpoints(room)?.iter().any(|endpoint| endpoint.filter.wants(occasion)))
+    }
+
     /// The active ones of a room, oldest first.
     fn endpoints(&self, room: i64) -> Result<Vec<Endpoint>> {
         let mut statement =
