@@ -251,7 +251,7 @@ impl Tx<'_> {
             self.flush_claimed(&claim, payload)?;
             return Ok(false);
         }
-        self.give_up(&claim, "the message was deleted before it was its turn")?;
+        self.give_up(&claim, State::Failed, "the message was deleted before it was its turn")?;
         Ok(false)
     }
 }

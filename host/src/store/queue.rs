@@ -186,17 +186,8 @@ impl Tx<'_> {
         self.free_slots(instance, 1);
     }
 
-    /// Fails a job whose cause is gone; it was claimed in this very transaction.
-    pub(super) fn give_up(&mut self, claim: &Claim, why: &str) -> Result<()> {
-        self.end_unhanded(claim, State::Failed, why)
-    }
-
-    /// Flushes one that nobody wants any more.
-    pub(super) fn flush_one(&mut self, claim: &Claim, why: &str) -> Result<()> {
-        self.end_unhanded(claim, State::Flushed, why)
-    }
-
-    fn end_unhanded(&mut self, claim: &Claim, state: State, why: &str) -> Result<()> {
+    /// Ends a job whose cause is gone, or that nobody wants any more; it was claimed in this very transaction.
+    pub(super) fn give_up(&mut self, claim: &Claim, state: State, why: &str) -> Result<()> {
         let Some(held) = self.held(claim.key, claim.number)? else { return Ok(()) };
         let attempts = held.attempts;
         let end = End {

@@ -212,7 +212,7 @@ impl Tx<'_> {
         if let Ok(Payload { webhook_id, .. }) = serde_json::from_str(payload) {
             self.flush_webhook(webhook_id)?;
         }
-        self.flush_one(claim, "its endpoint is gone or disabled")
+        self.give_up(claim, State::Flushed, "its endpoint is gone or disabled")
     }
 
     /// Writes a try into its endpoint's record, with what follows for the endpoint.
