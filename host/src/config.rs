@@ -130,13 +130,16 @@ pub fn from_text(
 impl Config {
     fn new(
         sections: sections::Sections,
-        instances: BTreeMap<String, Instance>,
+        mut instances: BTreeMap<String, Instance>,
         routes: Vec<Route>,
         folder: &Path,
     ) -> Self {
         let sections::Sections { server, mut store, auth, bridge, limits, queue, plugins } = sections;
         store.path = folder.join(store.path);
         let sections::PluginOptions { directory, start, stop, restart_base } = plugins;
+        if auth.mode == AuthMode::Lan {
+            instances.values_mut().for_each(Instance::trust_networks);
+        }
         let directory = (!directory.as_os_str().is_empty()).then(|| folder.join(directory));
         let plugins = Plugins { directory, start, stop, restart_base, instances };
         Self { server, store, auth, bridge, limits, queue, plugins, routes }

@@ -61,4 +61,8 @@ ids! {
     ConversationId,
     /// Of a job; what goes out carries it as `Idempotency-Key`.
     JobId,
+    /// Of an endpoint that events are posted to.
+    WebhookId,
+    /// Of a hook that messages come in by.
+    IncomingWebhookId,
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fmt;
 use std::time::Duration;
 
 /// What `create` gets.
@@ -90,6 +91,9 @@ pub enum Work {
     AgentTurn(Box<Turn>),
     /// Bring a message to the platform (role `sink`).
     Deliver(Box<Delivery>),
+    /// Post an event to an endpoint (role `webhook_sender`). The status of `Done` and of the others is recorded with the attempt; 410 of
+    /// a `Discard` disables the endpoint.
+    Webhook(Box<Webhook>),
     /// A row that could not be read when it came in, given back by an operator (role `source`): read it again, and `ingest` it.
     Ingest { raw: String },
     /// Something that the plugin gave itself with [`crate::Host::enqueue`].
@@ -129,6 +133,33 @@ pub struct Delivery {
     /// If the message answers one that came from this platform: that one's external id and metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<InReplyTo>,
+}
+
+/// An event for somebody's endpoint.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Webhook {
+    /// Of the endpoint. UUIDv7.
+    pub webhook_id: String,
+    /// The event's name.
+    pub event: String,
+    pub url: String,
+    /// What deliveries are signed with, as its owner gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// To be sent as it is: the same bytes on every attempt.
+    pub body: String,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.len();
+        f.debug_struct("Webhook")
+            .field("webhook_id", &self.webhook_id)
+            .field("event", &self.event)
+            .field("bytes", &bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The platform's message that a delivery answers.
@@ -179,6 +210,9 @@ pub enum Outcome {
     Done {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply: Option<Reply>,
+        /// Status code of the other side, for the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
     },
     /// Try again later: after `after_ms`, else by the backoff.
     Retry {
@@ -205,12 +239,12 @@ pub enum Outcome {
 impl Outcome {
     /// Done, nothing to say.
     pub fn done() -> Self {
-        Self::Done { reply: None }
+        Self::Done { reply: None, status: None }
     }
 
     /// Done, with an answer.
     pub fn reply(content: impl Into<String>) -> Self {
-        Self::Done { reply: Some(Reply { content: content.into(), metadata: Value::Null }) }
+        Self::Done { reply: Some(Reply { content: content.into(), metadata: Value::Null }), status: None }
     }
 
     pub fn retry(why: impl Into<String>) -> Self {
@@ -244,8 +278,10 @@ impl Outcome {
     /// Records the other side's status code.
     pub fn status(mut self, code: u16) -> Self {
         match &mut self {
-            Self::Retry { status, .. } | Self::Discard { status, .. } => *status = Some(code),
-            _ => {}
+            Self::Done { status, .. } | Self::Retry { status, .. } | Self::Discard { status, .. } => {
+                *status = Some(code)
+            }
+            Self::Snooze { .. } => {}
         }
         self
     }

@@ -141,7 +141,7 @@ impl Setup {
         let built = artifacts().program("arcuate");
         let bin = self.folder().join("bin");
         fs::create_dir(&bin).expect("a folder for the programs");
-        let libraries = ["agent_invoker", "web_chat", "tcp_chat"].map(|name| artifacts().library(name));
+        let libraries = ["agent_invoker", "web_chat", "webhook", "tcp_chat"].map(|name| artifacts().library(name));
         for file in libraries.into_iter().chain([built]) {
             let place = bin.join(file.file_name().expect("a program has a name"));
             fs::hard_link(file, &place).or_else(|_| fs::copy(file, &place).map(drop)).expect("a program in its place");

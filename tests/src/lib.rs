@@ -13,6 +13,7 @@ pub mod host;
 pub mod php;
 pub mod ports;
 pub mod raw;
+pub mod receiver;
 pub mod recorder;
 pub mod skip;
 pub mod visitor;

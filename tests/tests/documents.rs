@@ -56,3 +56,8 @@ async fn agents_page_does_what_it_says() {
 async fn access_page_does_what_it_says() {
     follow("docs/access.md", &["curl"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_page_does_what_it_says() {
+    follow("docs/webhooks.md", &["curl", "python3"]).await;
+}

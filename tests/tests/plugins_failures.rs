@@ -287,7 +287,7 @@ async fn flood_of_calls_is_refused_beyond_a_bound() {
         open.recorder.open_gate();
     };
     let (flooded, ()) = tokio::join!(flood, others);
-    let Ok(Outcome::Done { reply: Some(reply) }) = flooded else { panic!("{flooded:?}") };
+    let Ok(Outcome::Done { reply: Some(reply), .. }) = flooded else { panic!("{flooded:?}") };
     // Those that came after the gate was opened may all have been let in.
     assert!(reply.content.parse::<usize>().unwrap() <= 2_000 - 256, "{}", reply.content);
     assert_others_go_on(open).await;

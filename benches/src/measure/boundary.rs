@@ -98,7 +98,7 @@ async fn at_once(manager: &Arc<Manager>, plan: &Plan) -> Result<f64> {
 
 async fn asked(manager: &Manager, job: &Job) -> Result<()> {
     match manager.handle(INSTANCE, job, DEADLINE).await? {
-        Outcome::Done { reply: Some(reply) } if reply.content.len() >= CONTENT => Ok(()),
+        Outcome::Done { reply: Some(reply), .. } if reply.content.len() >= CONTENT => Ok(()),
         other => Err(format!("the echo agent answered {other:?}").into()),
     }
 }

@@ -188,6 +188,6 @@ pub(super) fn not_in_this_room() -> Error {
 }
 
 /// JSON that is ready, because it was stored so.
-fn raw_json(json: String) -> Response {
+pub(super) fn raw_json(json: String) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
 }

@@ -9,6 +9,7 @@ mod export;
 mod file_bytes;
 mod file_forms;
 mod files;
+mod incoming_webhooks;
 mod lists;
 mod mentions;
 mod messages;
@@ -29,6 +30,8 @@ pub mod text;
 mod threads;
 mod tickets;
 mod typing;
+mod webhook_deliveries;
+mod webhooks;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,10 +62,14 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(stats::router())
         .merge(retention::router())
         .merge(presence::router())
+        .merge(webhooks::router())
+        .merge(webhook_deliveries::router())
+        .merge(incoming_webhooks::router())
 }
 
 /// What goes on beside the requests, until the host ends.
 pub fn start(app: &App) {
     tokio::spawn(room_deletion::run(app.clone()));
     tokio::spawn(retention::run(app.clone()));
+    tokio::spawn(presence::announce(app.clone()));
 }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::http::{Caller, Params, Path, cursor};
 use crate::ids::RoomId;
-use crate::live::presence::Present;
+use crate::live::presence::{Change, Present};
 use crate::state::App;
 use crate::store::Viewer;
 use axum::Json;
@@ -123,4 +123,14 @@ fn cut(present: &mut Vec<Present>, limit: usize) -> Option<String> {
     let more = present.len() > limit;
     present.truncate(limit);
     present.last().filter(|_| more).map(|last| cursor(last.number as i64))
+}
+
+/// Tells rooms' webhooks who comes and goes.
+pub(super) async fn announce(app: App) {
+    let mut changes = app.presence.changes();
+    while let Some(Change { room, event, json }) = changes.recv().await {
+        if let Err(error) = app.store.announce(room, event, json).await {
+            tracing::warn!("webhooks were not told of a {event}: {error}");
+        }
+    }
 }

@@ -46,7 +46,11 @@ struct Preset {
 const DEFAULTS: &[Preset] = &[
     Preset { name: "assistant", enabled: true, library: "agent_invoker", settings: &[("backend", "echo")] },
     Preset { name: "web_chat", enabled: false, library: "web_chat", settings: &[] },
+    Preset { name: WEBHOOK, enabled: true, library: WEBHOOK, settings: &[] },
 ];
+
+/// The plugin that posts to webhooks, and the instance that the host gives their deliveries to.
+const WEBHOOK: &str = "webhook";
 
 /// Names that stand for something else wherever an instance can be named.
 const RESERVED: &[&str] = &["bridge", "inbox", "directory"];
@@ -176,6 +180,13 @@ impl Instance {
             if let Some(value) = environment.get(name).ok().filter(|value| !value.is_empty()) {
                 fill(key, Node::variable(name, Ok(value)));
             }
+        }
+    }
+
+    /// Where everybody on the network is trusted, whoever makes a webhook may have it call that network, unless somebody wrote otherwise.
+    pub(super) fn trust_networks(&mut self) {
+        if self.library == WEBHOOK && self.settings.get("allow_networks").is_none() {
+            self.settings.set(&["allow_networks".into()], Node::default_list(&["loopback", "private"]));
         }
     }
 }

@@ -61,6 +61,11 @@ impl Node {
         let text = Text { written: value.into(), meant: Ok(value.into()), typeless: false };
         Self { place: Place::Defaults, value: Value::Text(text) }
     }
+
+    pub(super) fn default_list(values: &[&str]) -> Self {
+        let values = values.iter().map(|value| Self::default_text(value)).collect();
+        Self { place: Place::Defaults, value: Value::List(values) }
+    }
 }
 
 impl Value {

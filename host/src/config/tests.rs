@@ -39,7 +39,10 @@ fn empty_file_is_the_defaults() {
     assert_eq!((config.queue.base, config.queue.cap), (Duration::from_secs(5), Duration::from_secs(300)));
     assert_eq!(config.plugins.directory, None);
     let instances: Vec<_> = config.plugins.instances.values().map(|it| (&*it.name, it.enabled, &*it.library)).collect();
-    assert_eq!(instances, [("assistant", true, "agent_invoker"), ("web_chat", false, "web_chat")]);
+    assert_eq!(
+        instances,
+        [("assistant", true, "agent_invoker"), ("web_chat", false, "web_chat"), ("webhook", true, "webhook")]
+    );
     let to = RouteTarget::Instance("assistant".into());
     let route = Route { from: "bridge".into(), to, mode: Mode::Live, place: Place::Defaults };
     assert_eq!(config.routes, [route]);
@@ -66,7 +69,7 @@ fn shipped_file_shows_every_key_with_a_comment() {
     for key in KEYS {
         assert!(table(&tree, key.section).get(key.name).is_some(), "{} is missing", key.path());
     }
-    for instance in ["assistant", "web_chat"] {
+    for instance in ["assistant", "web_chat", "webhook"] {
         let instance = table(&table(&tree, "plugins"), instance);
         INSTANCE_KEYS.iter().for_each(|key| assert!(instance.get(key).is_some(), "{key} is missing"));
     }
@@ -240,4 +243,14 @@ fn line() -> impl Strategy<Value = String> {
     let value = "(1|-0.5|nan|true|\"\\$\\{A\\}\"|'é\\$\\$\\{'|\"x\"|\\[1, \"a\"\\]|\\{file = \"f\"\\}|2024-01-01|echo)";
     let pair = (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"));
     prop_oneof![2 => headers, 4 => pair, 1 => "(?s).{0,20}\n"]
+}
+
+#[test]
+fn webhooks_may_call_the_own_network_in_lan_mode_unless_told_otherwise() {
+    let allowed = |text: &str| {
+        let settings = of(text).config.plugins.instances["webhook"].resolve_settings(&serde_json::Value::Null);
+        settings.expect("settings")["allow_networks"].clone()
+    };
+    assert_eq!(allowed(""), serde_json::json!(["loopback", "private"]));
+    assert_eq!(allowed("[plugins.webhook.settings]\nallow_networks = []"), serde_json::json!([]));
 }

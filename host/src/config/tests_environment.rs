@@ -172,7 +172,7 @@ fn unknown_instance() {
     tells(
         &[("ARCUATE__PLUGINS__WEBCHAT__ENABLED", "true"), ("ARCUATE__PLUGINS__SHOP__ENABLED", "true")],
         &[
-            "ARCUATE__PLUGINS__SHOP__ENABLED: there is no instance `shop`; known are assistant, my__bot and web_chat; \
+            "ARCUATE__PLUGINS__SHOP__ENABLED: there is no instance `shop`; known are assistant, my__bot, web_chat and webhook; \
              `ARCUATE__PLUGINS__SHOP__LIBRARY` would make one",
             "ARCUATE__PLUGINS__WEBCHAT__ENABLED: there is no instance `webchat`; did you mean `web_chat`?",
         ],

@@ -267,7 +267,7 @@ fn mistakes_come_all_at_once_in_the_order_of_the_file() {
     tells(
         "[[routes]]\nfrom = '*'\nto = 'no'\n[plugins.a]\nenabled = 1\n[server]\nx = 1\nbind = 1\n[bridge]\nack_seconds = 'é'",
         &[
-            "config.toml:3:6: `to` = \"no\", but there is no such instance; a, assistant, web_chat or inbox would be right",
+            "config.toml:3:6: `to` = \"no\", but there is no such instance; a, assistant, web_chat, webhook or inbox would be right",
             "config.toml:5:11: `enabled` takes true or false, not 1",
             "config.toml:7:1: unknown key `x` in [server]; known are bind, trusted_proxies, cors_origins, public_url, body_seconds and \
              shutdown_seconds",

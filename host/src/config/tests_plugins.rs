@@ -143,7 +143,7 @@ fn route_to_an_instance_that_does_not_exist() {
     tells(
         "[[routes]]\nfrom = '*'\nto = 'shop'",
         &[
-            "config.toml:3:6: `to` = \"shop\", but there is no such instance; assistant, web_chat or inbox would be right",
+            "config.toml:3:6: `to` = \"shop\", but there is no such instance; assistant, web_chat, webhook or inbox would be right",
         ],
     );
 }

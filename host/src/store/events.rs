@@ -94,7 +94,7 @@ impl Tx<'_> {
         let seq = self.connection.last_insert_rowid();
         let json = json(seq);
         self.execute("update events set data = ?2 where seq = ?1", params![seq, json])?;
-        self.publish(room, kind, seq, json);
+        self.publish(room, kind, seq, json)?;
         Ok(seq)
     }
 
@@ -104,9 +104,13 @@ impl Tx<'_> {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// To be published after the commit.
-    pub(super) fn publish(&mut self, room: Option<i64>, kind: Kind, seq: i64, json: String) {
+    /// To be published after the commit; endpoints that want it get it by the queue.
+    pub(super) fn publish(&mut self, room: Option<i64>, kind: Kind, seq: i64, json: String) -> Result<()> {
+        if let Some(room) = room {
+            self.queue_webhooks(room, kind, seq, &json)?;
+        }
         self.effects.events.push(NewEvent { seq, room, kind, json });
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 //! `queue.rs`.
 
 use super::messages::Posted;
-use super::{Read, Tx, sql_error};
+use super::{Read, Tx, sql_error, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use crate::ids::{ConversationId, JobId, RoomId, UserId};
@@ -247,7 +247,11 @@ impl Tx<'_> {
             self.effects.handed.push(Claimed::new(instance, claim, work));
             return Ok(true);
         }
-        self.give_up(&claim, "the message was deleted before it was its turn")?;
+        if kind == webhook_deliveries::KIND {
+            self.flush_claimed(&claim, payload)?;
+            return Ok(false);
+        }
+        self.give_up(&claim, State::Failed, "the message was deleted before it was its turn")?;
         Ok(false)
     }
 }
@@ -263,6 +267,9 @@ impl Read<'_> {
         match (kind, cause) {
             ("agent_turn", Some(cause)) => self.turn(cause, &json()),
             ("deliver", Some(cause)) => self.delivery(cause),
+            (webhook_deliveries::KIND, _) => {
+                Ok(self.webhook_work(payload)?.map(|webhook| Work::Webhook(Box::new(webhook))))
+            }
             ("ingest", _) => Ok(Some(Work::Ingest { raw: payload.into() })),
             _ => Ok(Some(Work::Task { payload: json() })),
         }

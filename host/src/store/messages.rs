@@ -227,7 +227,7 @@ impl Tx<'_> {
             at: created_at,
         });
         self.effects.search.push(SearchRow::Put { seq, room: room.key, sender, content, is_new: true });
-        self.publish(Some(room.key), Kind::Message, seq, json.clone());
+        self.publish(Some(room.key), Kind::Message, seq, json.clone())?;
         Ok(Posted { id: draft.id, seq, created_at, json })
     }
 

@@ -14,6 +14,7 @@ mod files;
 mod hits;
 mod identities;
 mod inbox;
+mod incoming_webhooks;
 mod jobs;
 mod kv;
 pub mod lock;
@@ -43,6 +44,8 @@ mod threads;
 mod tokens;
 mod unread;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 mod writer;
 
 pub use activity::ActivityQuery;
@@ -60,6 +63,7 @@ pub use files::{FileRow, NewFile};
 pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
+pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
 pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
 pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
@@ -83,6 +87,8 @@ pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
 pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
+pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
+pub use webhooks::{EventFilter, NewWebhook, WebhookChange, WebhookRow, names, webhook_events};
 pub use writer::{CommitStats, Tx};
 
 use crate::error::{Error, Result};
@@ -125,6 +131,8 @@ pub(crate) struct Shared {
     blobs: Arc<Blobs>,
     pub slots: Mutex<Slots>,
     pub stats: CommitStats,
+    /// Touched by the writer alone.
+    endpoints: Mutex<webhooks::Endpoints>,
     /// Why the last write failed, until one works again.
     trouble: Mutex<Option<String>>,
 }
@@ -144,6 +152,7 @@ impl Store {
             blobs: Arc::new(Blobs::new(&options.path)),
             slots: Mutex::default(),
             stats: CommitStats::default(),
+            endpoints: Mutex::default(),
             trouble: Mutex::default(),
         });
         let named =
@@ -335,3 +344,5 @@ mod tests_slices;
 mod tests_streams;
 #[cfg(test)]
 mod tests_tokens;
+#[cfg(test)]
+mod tests_webhooks;

@@ -3,7 +3,7 @@
 
 use super::jobs::{Claim, State, lease_until};
 use super::messages::{Draft, Parent};
-use super::{JobFilter, Read, Tx, sql_error};
+use super::{JobFilter, Read, Tx, sql_error, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use crate::ids::{JobId, MessageId};
@@ -33,14 +33,14 @@ pub enum Settled {
 }
 
 /// A job under its worker's claim.
-struct Held {
-    key: i64,
+pub(super) struct Held {
+    pub key: i64,
     instance: String,
-    lane: String,
+    pub lane: String,
     kind: String,
     cause: Option<i64>,
     attempts: u32,
-    started_at: Option<Micros>,
+    pub started_at: Option<Micros>,
     claim: i64,
 }
 
@@ -61,13 +61,16 @@ impl Tx<'_> {
     /// Writes how an attempt ended, with its reply, its event, the delivery that follows, and the next job that may start.
     pub fn settle(&mut self, key: i64, claim: i64, outcome: &Outcome) -> Result<Settled> {
         let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
-        if let Outcome::Done { reply: Some(reply) } = outcome
+        if let Outcome::Done { reply: Some(reply), .. } = outcome
             && held.kind == "agent_turn"
         {
             self.answer(&held, reply)?;
         }
         let attempts = held.attempts + u32::from(!matches!(outcome, Outcome::Snooze { .. }));
         let end = self.end_of(&held, attempts, outcome);
+        if held.kind == webhook_deliveries::KIND {
+            self.record_delivery(&held, attempts, outcome)?;
+        }
         self.finish(&held, &end)?;
         self.claim_due(&held.instance, 1)?;
         Ok(Settled::Written)
@@ -183,10 +186,10 @@ impl Tx<'_> {
         self.free_slots(instance, 1);
     }
 
-    /// Fails a job whose cause is gone; it was claimed in this very transaction.
-    pub(super) fn give_up(&mut self, claim: &Claim, why: &str) -> Result<()> {
+    /// Ends a job whose cause is gone, or that nobody wants any more; it was claimed in this very transaction.
+    pub(super) fn give_up(&mut self, claim: &Claim, state: State, why: &str) -> Result<()> {
         let Some(held) = self.held(claim.key, claim.number)? else { return Ok(()) };
-        let (state, attempts) = (State::Failed, held.attempts);
+        let attempts = held.attempts;
         let end = End {
             state,
             outcome: "discard",
@@ -222,7 +225,7 @@ impl Tx<'_> {
     }
 
     /// Marks the lane's next job as its head.
-    fn advance(&mut self, instance: &str, lane: &str) -> Result<()> {
+    pub(super) fn advance(&mut self, instance: &str, lane: &str) -> Result<()> {
         let sql = "update queue set runnable = 1 where state = 'pending' and runnable = 0 and key = (
                        select key from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing')
                        order by key limit 1)";
@@ -235,12 +238,21 @@ impl Tx<'_> {
     /// Claims due heads, oldest first, as long as the instance has slots; answers how many were handed over.
     pub fn claim_due(&mut self, instance: &str, most: usize) -> Result<usize> {
         let mut handed = 0;
-        while handed < most && self.take_slot(instance) {
+        // Those whose cause is gone count too: a long row of them must not make the transaction long.
+        for _ in 0..most {
+            if !self.take_slot(instance) {
+                break;
+            }
             let Some((claim, kind, cause, payload)) = self.claim_one(instance)? else {
                 self.free_slots(instance, 1);
                 break;
             };
-            handed += usize::from(self.hand(instance, claim, &kind, cause, &payload)?);
+            if self.hand(instance, claim, &kind, cause, &payload)? {
+                handed += 1;
+            } else {
+                // Its slot is free again, and somebody else may be waiting for it.
+                self.effects.woken.push(instance.into());
+            }
         }
         Ok(handed)
     }

@@ -10,4 +10,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_tokens::use_tokens(store).await;
     super::tests_rooms::use_rooms(store).await;
     super::tests_streams::use_streams(store).await;
+    super::tests_webhooks::use_webhooks(store).await;
 }

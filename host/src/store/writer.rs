@@ -343,6 +343,8 @@ impl WriterThread {
 
     fn undo(&mut self, mark: &Mark) {
         let undone = self.effects.rewind(mark);
+        // What was read of them may be what is undone.
+        self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
         undone.into_iter().for_each(|(instance, change)| slots.add(&instance, -change));
     }

@@ -19,7 +19,13 @@ async fn list_has_states_and_reasons_in_both_situations() {
     for (situation, assistant) in Situation::BOTH.into_iter().zip(["Running", "Checked"]) {
         situation.of(&mut host).await;
         let listed = arcuate(host.setup(), &["plugins", "list", "--json"]).json();
-        let expected = [("assistant", assistant), ("gone", "Rejected"), ("shop", "Failed"), ("web_chat", "Checked")];
+        let expected = [
+            ("assistant", assistant),
+            ("gone", "Rejected"),
+            ("shop", "Failed"),
+            ("web_chat", "Checked"),
+            ("webhook", assistant),
+        ];
         assert_eq!(states(&listed), expected.map(|(name, state)| (name.to_owned(), state.to_owned())));
         for field in ["name", "library", "version", "enabled", "state", "reason", "last_success", "last_error"] {
             assert!(listed["plugins"][0].get(field).is_some(), "no {field}: {listed}");

@@ -160,7 +160,7 @@ async fn answer_that_is_too_long_is_cut_with_a_note() {
     let endless = Step::Flood(format!("{:x}\r\n{delta}\r\n", delta.len()).into());
     let reply = whole(&json!({"reply": "x".repeat(300_000)}));
     for script in [vec![stream_head(), endless], reply] {
-        let Outcome::Done { reply: Some(reply) } = outcome(script, json!({})).await else { panic!("no answer") };
+        let Outcome::Done { reply: Some(reply), .. } = outcome(script, json!({})).await else { panic!("no answer") };
         assert!(reply.content.len() <= 256 * 1024 && reply.content.ends_with("the rest was cut.]"));
     }
 }
