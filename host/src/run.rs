@@ -66,6 +66,7 @@ pub async fn run(
         limits: Arc::new(Limits::new(&config.limits)),
         metrics: Arc::new(Metrics::default()),
         admin_token: admin_token.into(),
+        address,
         config: config.clone(),
         stopping: stopping.clone(),
     });

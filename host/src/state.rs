@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::plugins::Manager;
 use crate::queue::Queue;
 use crate::store::Store;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The operator's token.
     pub admin_token: Arc<str>,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// True when the host ends: streams end with it.
     pub stopping: watch::Receiver<bool>,
 }

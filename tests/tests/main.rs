@@ -1,6 +1,7 @@
 //! All tests of the whole in one binary: it links once, and builds the libraries once.
 
 mod agent_failures;
+mod bad_input;
 mod bridge_failures;
 mod bridge_pollers;
 mod bridge_visitors;
@@ -8,6 +9,7 @@ mod chat_messages;
 mod chat_rooms;
 mod chat_stream;
 mod command_line;
+mod describe;
 mod documents;
 mod journey;
 mod plugins_failures;

@@ -8,12 +8,12 @@ pub mod users;
 use crate::auth::check_admin;
 use crate::error::Result;
 use crate::state::App;
-use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use utoipa_axum::router::OpenApiRouter;
 
-pub fn router() -> Router<App> {
-    Router::new().merge(plugins::router()).merge(queue::router()).merge(users::router())
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().merge(plugins::router()).merge(queue::router()).merge(users::router())
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.
