@@ -13,6 +13,7 @@ pub mod host;
 pub mod php;
 pub mod ports;
 pub mod recorder;
+pub mod reference;
 pub mod skip;
 pub mod visitor;
 pub mod wait;

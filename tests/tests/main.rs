@@ -15,6 +15,7 @@ mod journey;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
+mod reference;
 mod routes;
 mod store;
 mod storm;
