@@ -63,7 +63,7 @@ impl Operation<'_> {
             let _ = write!(page, "\n{description}\n");
         }
         if let Some(keys) = self.keys() {
-            let _ = write!(page, "\nNeeds {keys}.\n");
+            let _ = write!(page, "\n{keys}.\n");
         }
         self.parameters(page);
         self.body(page, document);
@@ -73,16 +73,18 @@ impl Operation<'_> {
     fn keys(&self) -> Option<String> {
         let all = self.described["security"].as_array()?;
         let names = all.iter().filter_map(|one| one.as_object()?.keys().next());
+        let optional = all.contains(&Value::Object(serde_json::Map::new()));
         let named: Vec<&str> = names
             .map(|name| match name.as_str() {
                 "admin_token" => "the operator's token (`Authorization: Bearer …`)",
                 "room_key" => "the room's admin key as `X-Admin-Key`",
                 "room_key_bearer" => "as `Authorization: Bearer …`",
-                "bridge_key" => "for some actions the bridge's key (`Authorization: Bearer …`)",
+                "bridge_key" => "the bridge's key for some actions (`Authorization: Bearer …`)",
                 other => panic!("the scheme {other} has no words in the reference"),
             })
             .collect();
-        (!named.is_empty()).then(|| named.join(" or "))
+        let needs = if optional { "Takes" } else { "Needs" };
+        (!named.is_empty()).then(|| format!("{needs} {}", named.join(" or ")))
     }
 
     fn parameters(&self, page: &mut String) {
@@ -113,13 +115,14 @@ impl Operation<'_> {
         let responses = || fields(&self.described["responses"]);
         for (status, response) in responses().filter(|(status, _)| !is_error(status)) {
             let what = line(text(response, "description").trim_end_matches('.'));
+            let what = if what == "Done" { String::new() } else { format!(": {what}") };
             let mut contents = fields(&response["content"]).peekable();
             if contents.peek().is_none() {
-                let _ = write!(page, "\nAnswers {status}: {what}.\n");
+                let _ = write!(page, "\nAnswers {status}{what}.\n");
             }
             for (media, content) in contents {
                 let shape = if media == "application/json" { kind(&content["schema"]) } else { format!("`{media}`") };
-                let _ = write!(page, "\nAnswers {status}, {shape}: {what}.\n");
+                let _ = write!(page, "\nAnswers {status}, {shape}{what}.\n");
                 example(page, &content["example"]);
             }
         }
@@ -196,7 +199,7 @@ fn field_table(page: &mut String, schema: &Value) {
 
 fn example(page: &mut String, example: &Value) {
     if !example.is_null() {
-        let _ = write!(page, "\n```json\n{}\n```\n", serde_json::to_string(example).unwrap_or_default());
+        let _ = write!(page, "\n```json\n{}\n```\n", serde_json::to_string_pretty(example).unwrap_or_default());
     }
 }
 

@@ -56,7 +56,7 @@ fn complete(collected: Value) -> Value {
     for (path, item) in &mut paths {
         for method in METHODS {
             let Some(operation) = item.get_mut(method) else { continue };
-            follow_rules(path, operation);
+            follow_rules(method, path, operation);
             make_unique(operation, &mut ids);
             used.extend(operation["tags"][0].as_str().map(str::to_owned));
             add_examples(operation, &schemas);
@@ -166,8 +166,35 @@ fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "integer" } })
 }
 
+/// How an operation of the chat uses a room's admin key, by what it is about.
+fn room_key(method: &str, path: &str) -> Option<Value> {
+    let (bearer, header) = (json!({ "room_key_bearer": [] }), json!({ "room_key": [] }));
+    let segments: Vec<&str> = path.strip_prefix("/api/v1/rooms/")?.split('/').skip(1).collect();
+    match (method, segments.as_slice()) {
+        ("put" | "delete", []) | ("post", ["archive" | "unarchive"]) => {}
+        ("post" | "delete", ["messages", _, "pin"]) => {}
+        (_, ["webhooks" | "incoming-webhooks", ..]) => {}
+        // Whoever wrote it needs none.
+        ("delete", ["messages" | "files", _]) => return Some(json!([{}, header, bearer])),
+        _ => return None,
+    }
+    Some(json!([header, bearer]))
+}
+
+/// Whether an operation of the chat is counted by a rate limit.
+fn is_limited(method: &str, path: &str) -> bool {
+    let Some(path) = path.strip_prefix("/api/v1/").filter(|_| method == "post") else { return false };
+    let segments: Vec<&str> = path.split('/').collect();
+    matches!(segments.as_slice(), ["rooms"] | ["rooms", _, "messages" | "files"] | ["dm"] | ["hook", _] | ["broadcast"])
+}
+
 /// What follows for an operation from what it takes.
-fn follow_rules(path: &str, operation: &mut Value) {
+fn follow_rules(method: &str, path: &str, operation: &mut Value) {
+    if operation.get("security").is_none()
+        && let Some(keys) = room_key(method, path)
+    {
+        operation["security"] = keys;
+    }
     let tag = operation["tags"][0].as_str().unwrap_or_default().to_owned();
     // Plugins answer for themselves, and the bridge's envelope is its own.
     let foreign = tag == "Bridge" || tag == "Plugins";
@@ -187,7 +214,8 @@ fn follow_rules(path: &str, operation: &mut Value) {
     follow.extend(json_body.then_some(["413", "415", "422"]).into_iter().flatten());
     follow.extend(takes("query", true).then_some("422"));
     follow.extend((path.starts_with("/api/v1/") && tag != "System").then_some("503"));
-    let limited = operation["responses"].get("429").is_some();
+    follow.extend(is_limited(method, path).then_some("429"));
+    let limited = is_limited(method, path);
     if let Some(responses) = operation["responses"].as_object_mut() {
         let missing: Vec<_> =
             follow.into_iter().filter(|status| !foreign && !responses.contains_key(*status)).collect();
