@@ -86,6 +86,12 @@ fn host_calls_nobody_outside() {
 }
 
 #[test]
+fn each_route_describes_itself() {
+    let bare = [".route(\"", ".route(\n", ".route_service(", ".nest_service(", "routing::any"];
+    forbid(&below("host/src"), &bare, "routes are made by routes!(…), so that the OpenAPI document has them all");
+}
+
+#[test]
 fn plugins_know_only_the_plugin_api() {
     for folder in
         fs::read_dir(root().join("plugins")).expect("the plugins' folder").map(|entry| entry.expect("an entry").path())

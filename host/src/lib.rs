@@ -13,6 +13,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod discovery;
 pub mod error;
 pub mod http;
 pub mod ids;

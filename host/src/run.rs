@@ -73,6 +73,7 @@ pub async fn run(
         access,
         presence: Presence::new(store.bus().clone()),
         admin_token: admin_token.into(),
+        address,
         config: config.clone(),
         room_deleted: Notify::new(),
         sweeps: Sweeps::default(),

@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::plugins::Manager;
 use crate::queue::Queue;
 use crate::store::Store;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Parts {
     /// Rung when a room was deleted: its rows are to be removed.
     pub room_deleted: Notify,
     pub sweeps: Sweeps,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// True when the host ends: streams end with it.
     pub stopping: watch::Receiver<bool>,
 }

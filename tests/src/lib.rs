@@ -15,6 +15,7 @@ pub mod ports;
 pub mod raw;
 pub mod receiver;
 pub mod recorder;
+pub mod reference;
 pub mod skip;
 pub mod visitor;
 pub mod wait;

@@ -26,8 +26,8 @@ async fn readme_does_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chat_api_page_does_what_it_says() {
-    follow("docs/chat-api.md", &["curl"]).await;
+async fn client_guide_does_what_it_says() {
+    follow("docs/client-guide.md", &["curl"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

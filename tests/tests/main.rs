@@ -2,6 +2,7 @@
 
 mod access;
 mod agent_failures;
+mod bad_input;
 mod bridge_failures;
 mod bridge_pollers;
 mod bridge_visitors;
@@ -33,6 +34,7 @@ mod chat_stream_cuts;
 mod chat_threads;
 mod chat_unread;
 mod command_line;
+mod describe;
 mod documents;
 mod examples;
 mod http_manners;
@@ -42,6 +44,7 @@ mod limits;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
+mod reference;
 mod routes;
 mod store;
 mod storm;

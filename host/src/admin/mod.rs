@@ -10,12 +10,12 @@ pub mod users;
 use crate::auth::check_admin;
 use crate::error::Result;
 use crate::state::App;
-use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use utoipa_axum::router::OpenApiRouter;
 
-pub fn router() -> Router<App> {
-    Router::new()
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(plugins::router())
         .merge(queue::router())
         .merge(rooms::router())

@@ -4,44 +4,117 @@ use super::Operator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::{Params, Path};
-use crate::plugins::{Inspection, Problem, State as PluginState, inspect_all, inspect_others};
+use crate::plugins::{Inspection, InstanceStatus, Problem, State as PluginState, inspect_all, inspect_others};
 use crate::state::App;
 use crate::store::Store;
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
-use plugin_api::Manifest;
+use plugin_api::{Manifest, Role};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/admin/plugins", get(list_plugins))
-        .route("/api/v1/admin/plugins/{name}", get(show_plugin))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list_plugins)).routes(routes!(show_plugin))
 }
 
-async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Result<Json<Value>> {
-    let mut listed = json!({ "plugins": app.manager.states() });
+/// The configured plugin instances.
+#[derive(Debug, Serialize, ToSchema)]
+struct PluginList {
+    plugins: Vec<InstanceStatus>,
+    /// With `all=true`: libraries in the plugin directory that no instance names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    others: Option<Vec<OtherLibrary>>,
+}
+
+/// A library in the plugin directory that no instance names.
+#[derive(Debug, Serialize, ToSchema)]
+struct OtherLibrary {
+    path: String,
+    /// The plugin's name; null if the library cannot be read.
+    library: Option<String>,
+    version: Option<String>,
+    /// Why it cannot be used.
+    reason: Option<String>,
+}
+
+/// A plugin instance with what its library says of itself.
+#[derive(Debug, Serialize, ToSchema)]
+struct PluginDetails {
+    #[serde(flatten)]
+    status: InstanceStatus,
+    #[serde(flatten)]
+    described: Described,
+    /// How many of its jobs are in each state.
+    queue: BTreeMap<String, i64>,
+}
+
+/// What a library says of itself; absent while it cannot be read.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Described {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    description: Option<String>,
+    /// What it does: `source`, `sink`, `agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Vec<String>>)]
+    roles: Option<Vec<Role>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    platforms: Option<Vec<String>>,
+    /// The JSON Schema of its settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    settings_schema: Option<Value>,
+}
+
+impl Described {
+    fn by(manifest: Option<&Manifest>) -> Self {
+        let Some(manifest) = manifest else { return Self::default() };
+        Self {
+            description: Some(manifest.description.clone()),
+            roles: Some(manifest.roles.clone()),
+            platforms: Some(manifest.platforms.clone()),
+            settings_schema: Some(manifest.settings.clone()),
+        }
+    }
+}
+
+/// List plugins
+#[utoipa::path(get, path = "/api/v1/admin/plugins", tag = "Administration", security(("admin_token" = [])),
+    params(("all" = Option<bool>, Query, description = "Also the libraries that no instance names")),
+    responses((status = 200, body = PluginList)))]
+async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Result<Json<PluginList>> {
+    let plugins = app.manager.states();
+    let mut listed = PluginList { plugins, others: None };
     if params.flag("all")?.unwrap_or_default() {
         // Each file there is opened and read a little.
         let others = tokio::task::spawn_blocking(move || others(&app.config)).await;
-        listed["others"] = others.map_err(|error| Error::Internal(error.to_string()))??;
+        listed.others = Some(others.map_err(|error| Error::Internal(error.to_string()))??);
     }
     Ok(Json(listed))
 }
 
-async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>> {
+/// Show a plugin
+#[utoipa::path(get, path = "/api/v1/admin/plugins/{name}", tag = "Administration", security(("admin_token" = [])),
+    params(("name" = String, Path, description = "The instance's name in the configuration")),
+    responses((status = 200, body = PluginDetails), (status = 404, description = "No plugin instance has this name")))]
+async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<PluginDetails>> {
     let status = app.manager.state(&name).ok_or_else(|| unknown(&name))?;
-    let mut value = serde_json::to_value(&status).map_err(|error| Error::Internal(error.to_string()))?;
-    add_manifest(&mut value, app.manager.manifest(&name));
-    value["queue"] = job_counts(&app.store, &name).await?;
-    Ok(Json(value))
+    let described = Described::by(app.manager.manifest(&name));
+    let queue = job_counts(&app.store, &name).await?;
+    Ok(Json(PluginDetails { status, described, queue }))
 }
 
 /// How many jobs an instance has in each state.
-pub async fn job_counts(store: &Store, name: &str) -> Result<Value> {
+pub async fn job_counts(store: &Store, name: &str) -> Result<BTreeMap<String, i64>> {
     let counts = store.read(|read| read.job_counts()).await?;
     let own = counts.into_iter().filter(|(instance, ..)| instance == name);
-    Ok(Value::Object(own.map(|(_, state, count)| (state, count.into())).collect()))
+    Ok(own.map(|(_, state, count)| (state, count)).collect())
 }
 
 /// Instances that are not as they should be, for `/ready`.
@@ -66,7 +139,7 @@ pub fn list_at_rest(config: &Config, all: bool) -> Result<Value> {
     let plugins: Vec<Value> = inspect_all(&config.plugins).iter().map(at_rest).collect();
     let mut listed = json!({ "plugins": plugins });
     if all {
-        listed["others"] = others(config)?;
+        listed["others"] = json!(others(config)?);
     }
     Ok(listed)
 }
@@ -75,20 +148,24 @@ pub fn show_at_rest(config: &Config, name: &str) -> Result<Value> {
     let inspections = inspect_all(&config.plugins);
     let inspection = inspections.iter().find(|inspection| inspection.name == name).ok_or_else(|| unknown(name))?;
     let mut value = at_rest(inspection);
-    add_manifest(&mut value, inspection.manifest.as_ref());
+    if let (Value::Object(fields), Value::Object(more)) =
+        (&mut value, json!(Described::by(inspection.manifest.as_ref())))
+    {
+        fields.extend(more);
+    }
     Ok(value)
 }
 
 /// Libraries in the plugin directory that no instance names.
-fn others(config: &Config) -> Result<Value> {
+fn others(config: &Config) -> Result<Vec<OtherLibrary>> {
     let failed = |error: std::io::Error| Error::Unavailable(format!("the plugin directory cannot be read: {error}"));
     let others = inspect_others(&config.plugins).map_err(failed)?;
     let shown = others.iter().map(|other| {
         let (name, version, reason) = match &other.found {
-            Ok(manifest) => (Some(&manifest.name), Some(&manifest.version), None),
-            Err(reason) => (None, None, Some(reason)),
+            Ok(manifest) => (Some(manifest.name.clone()), Some(manifest.version.clone()), None),
+            Err(reason) => (None, None, Some(reason.to_string())),
         };
-        json!({ "path": other.path.display().to_string(), "library": name, "version": version, "reason": reason })
+        OtherLibrary { path: other.path.display().to_string(), library: name, version, reason }
     });
     Ok(shown.collect())
 }
@@ -109,14 +186,6 @@ fn at_rest(inspection: &Inspection) -> Value {
         "last_success": null,
         "last_error": null,
     })
-}
-
-fn add_manifest(value: &mut Value, manifest: Option<&Manifest>) {
-    let Some(manifest) = manifest else { return };
-    value["description"] = manifest.description.as_str().into();
-    value["roles"] = json!(manifest.roles);
-    value["platforms"] = json!(manifest.platforms);
-    value["settings_schema"] = manifest.settings.clone();
 }
 
 fn unknown(name: &str) -> Error {

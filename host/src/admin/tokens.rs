@@ -9,38 +9,91 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Params, Path};
 use crate::state::App;
 use crate::store::{Store, TokenRow};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::{delete, get};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
 /// A token to be made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({ "name": "ada", "scopes": ["write"] }))]
 pub struct NewToken {
     /// The identity that it gives: 1 to 100 characters.
     pub name: String,
+    /// `read`, `write`, `admin` or `bridge`.
     pub scopes: Vec<String>,
 }
 
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/admin/tokens", get(list_tokens).post(create_token))
-        .route("/api/v1/admin/tokens/{name}", delete(revoke_token))
+/// A token just made. It is shown this once.
+#[derive(Serialize, ToSchema)]
+struct MadeToken {
+    name: String,
+    token: String,
+    scopes: Vec<&'static str>,
 }
 
+/// A token; the token itself is not kept.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    name: String,
+    scopes: Vec<&'static str>,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// A page of tokens, by name.
+#[derive(Serialize, ToSchema)]
+struct TokenPage {
+    tokens: Vec<Token>,
+    /// For the next page; null at the end.
+    cursor: Option<String>,
+}
+
+/// A token that counts no more.
+#[derive(Serialize, ToSchema)]
+struct RevokedToken {
+    name: String,
+    /// Always true.
+    revoked: bool,
+}
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list_tokens, create_token)).routes(routes!(revoke_token))
+}
+
+/// List access tokens
+///
+/// By name. The tokens themselves are not kept.
+#[utoipa::path(get, path = "/api/v1/admin/tokens", tag = "Administration", security(("admin_token" = [])),
+    params(("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the page before")),
+    responses((status = 200, body = TokenPage)))]
 async fn list_tokens(_: Operator, State(app): State<App>, params: Params) -> Result<Json<Value>> {
     Ok(Json(list(&app.store, &params).await?))
 }
 
+/// Make an access token
+#[utoipa::path(post, path = "/api/v1/admin/tokens", tag = "Administration", security(("admin_token" = [])),
+    request_body = NewToken,
+    responses((status = 200, description = "The token, which is shown this once", body = MadeToken),
+              (status = 409, description = "There is a token of this name")))]
 async fn create_token(_: Operator, State(app): State<App>, Body(new): Body<NewToken>) -> Result<Json<Value>> {
     Ok(Json(create(&app.store, Some(&app.access), &new).await?))
 }
 
-/// In a task of its own: a token whose row is gone must not stay in memory because the one who asked went away.
+/// Revoke an access token
+///
+/// It counts no more at once, and the streams that it opened end.
+#[utoipa::path(delete, path = "/api/v1/admin/tokens/{name}", tag = "Administration", security(("admin_token" = [])),
+    params(("name" = String, Path, description = "Whose token")),
+    responses((status = 200, body = RevokedToken), (status = 404, description = "No token has this name")))]
+// In a task of its own: a token whose row is gone must not stay in memory because the one who asked went away.
 async fn revoke_token(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>> {
     let revoked = tokio::spawn(async move { revoke(&app.store, Some(&app.access), &name).await }).await;
     Ok(Json(revoked.map_err(|error| Error::Internal(format!("revoking a token: {error}")))??))
@@ -51,7 +104,7 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     let rows = store.read(move |read| read.tokens(&after, limit + 1)).await?;
     let page = &rows[..rows.len().min(limit as usize)];
     let next = page.last().filter(|_| rows.len() > page.len()).map(|row| cursor(&row.name));
-    Ok(json!({ "tokens": page.iter().map(shown).collect::<Vec<_>>(), "cursor": next }))
+    Ok(json!(TokenPage { tokens: page.iter().map(shown).collect(), cursor: next }))
 }
 
 /// `access`: of the host that runs, which has to know the token at once.
@@ -70,7 +123,7 @@ pub async fn create(store: &Store, access: Option<&Access>, new: &NewToken) -> R
         return Err(error);
     }
     tracing::info!(token.name = ?name, token.scopes = ?scopes.names(), "an access token was made");
-    Ok(json!({ "name": name, "token": token, "scopes": scopes.names() }))
+    Ok(json!(MadeToken { name, token, scopes: scopes.names() }))
 }
 
 pub async fn revoke(store: &Store, access: Option<&Access>, name: &str) -> Result<Value> {
@@ -79,15 +132,15 @@ pub async fn revoke(store: &Store, access: Option<&Access>, name: &str) -> Resul
     let digest = store.write(move |tx| tx.revoke_token(&row)).await?;
     access.inspect(|access| access.revoke(&digest));
     tracing::info!(token.name = ?name, "an access token was revoked");
-    Ok(json!({ "name": name, "revoked": true }))
+    Ok(json!(RevokedToken { name, revoked: true }))
 }
 
-fn shown(row: &TokenRow) -> Value {
-    json!({
-        "name": row.name,
-        "scopes": Scopes::parse(&row.scopes).names(),
-        "created_at": clock::format(row.created_at),
-    })
+fn shown(row: &TokenRow) -> Token {
+    Token {
+        name: row.name.clone(),
+        scopes: Scopes::parse(&row.scopes).names(),
+        created_at: clock::format(row.created_at),
+    }
 }
 
 /// Opaque: the last name of a page in hex, behind a letter.

@@ -3,20 +3,66 @@
 use crate::clock;
 use crate::error::Result;
 use crate::http::{Params, cursor};
+use crate::ids::{ConversationId, RoomId, UserId};
 use crate::state::App;
 use crate::store::{ConversationFilter, ConversationRow, Store};
+use axum::Json;
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
-pub fn router() -> Router<App> {
-    Router::new().route("/api/v1/conversations", get(list_conversations))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list_conversations))
 }
 
+/// A conversation on a platform. Its messages are those of its room.
+#[derive(Debug, Serialize, ToSchema)]
+struct Conversation {
+    id: ConversationId,
+    room_id: RoomId,
+    /// The plugin instance that it came through.
+    plugin: String,
+    platform: String,
+    /// What the platform calls it.
+    external_id: String,
+    user: Visitor,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    last_activity: String,
+}
+
+/// Whose conversation it is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Visitor {
+    id: UserId,
+    name: String,
+    platform_user_id: String,
+}
+
+/// A page of conversations, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationPage {
+    conversations: Vec<Conversation>,
+    /// For the next page; null at the end.
+    cursor: Option<String>,
+}
+
+/// List bridged conversations
+///
+/// Newest first. Each is a room as well: whatever is posted there is delivered to the platform.
+#[utoipa::path(get, path = "/api/v1/conversations", tag = "Conversations",
+    params(("platform" = Option<String>, Query, description = "Only those on this platform"),
+           ("user" = Option<String>, Query, description = "Only those of this person, by id"),
+           ("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the page before")),
+    responses((status = 200, body = ConversationPage)))]
 async fn list_conversations(State(app): State<App>, params: Params) -> Result<Json<Value>> {
     Ok(Json(list(&app.store, &params).await?))
 }
@@ -28,7 +74,7 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     let platform = params.text("platform").map(str::to_owned);
     // A user that is no id is nobody: an empty page, as for an unknown one.
     let user = match params.text("user").map(str::parse) {
-        Some(Err(_)) => return Ok(json!({ "conversations": [], "cursor": null })),
+        Some(Err(_)) => return Ok(json!(ConversationPage { conversations: Vec::new(), cursor: None })),
         Some(Ok(user)) => Some(user),
         None => None,
     };
@@ -37,18 +83,18 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     let more = rows.len() > limit as usize;
     let page = &rows[..rows.len().min(limit as usize)];
     let next = page.last().filter(|_| more).map(|row| cursor(row.key));
-    Ok(json!({ "conversations": page.iter().map(shown).collect::<Vec<_>>(), "cursor": next }))
+    Ok(json!(ConversationPage { conversations: page.iter().map(shown).collect(), cursor: next }))
 }
 
-fn shown(row: &ConversationRow) -> Value {
-    json!({
-        "id": row.id,
-        "room_id": row.room_id,
-        "plugin": row.instance,
-        "platform": row.platform,
-        "external_id": row.external_id,
-        "user": { "id": row.user_id, "name": row.user_name, "platform_user_id": row.platform_user_id },
-        "created_at": clock::format(row.created_at),
-        "last_activity": clock::format(row.last_activity),
-    })
+fn shown(row: &ConversationRow) -> Conversation {
+    Conversation {
+        id: row.id,
+        room_id: row.room_id,
+        plugin: row.instance.clone(),
+        platform: row.platform.clone(),
+        external_id: row.external_id.clone(),
+        user: Visitor { id: row.user_id, name: row.user_name.clone(), platform_user_id: row.platform_user_id.clone() },
+        created_at: clock::format(row.created_at),
+        last_activity: clock::format(row.last_activity),
+    }
 }

@@ -5,15 +5,16 @@ pub mod ingest;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
+mod web_api_shapes;
 
 use crate::config::{self, Config, RouteTarget};
 use crate::state::App;
 use crate::store::Turn;
-use axum::Router;
 use plugin_api::types::Mode;
+use utoipa_axum::router::OpenApiRouter;
 
-pub fn router() -> Router<App> {
-    Router::new().merge(web_api::router()).merge(conversations::router())
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router())
 }
 
 /// Who is to answer what comes from this instance and platform: the first route that matches.

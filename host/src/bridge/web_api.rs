@@ -5,31 +5,90 @@
 use super::turn_for;
 use super::web_api_auth::{check_key, check_token, failure, success};
 use super::web_api_fields::{Fields, escape, session_id, time_parameter};
+use super::web_api_shapes::{BridgeAnswer, BridgeBody, BridgeError};
 use crate::auth::random_hex;
 use crate::clock;
 use crate::config::AuthMode;
 use crate::error::{Error, Result};
-use crate::http::{Client, Params, read_body};
+use crate::http::{Client, Params, at_each, read_body};
 use crate::state::App;
 use crate::store::{Arrival, Draft, InboxQuery, SessionRow};
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
-use axum::routing::any;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 const LIST: u32 = 100;
 /// Messages of a session that its page shows.
 const SESSION_MESSAGES: u32 = 1000;
 const PLATFORM: &str = "bridge";
 
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/", any(dispatch))
-        .route("/api/v1", any(dispatch))
-        .route("/api/v1/index.php", any(dispatch))
+pub fn router() -> OpenApiRouter<App> {
+    let (schemas, described, methods) = routes!(ask_bridge, tell_bridge);
+    // Other methods are refused here as well, in this API's envelope and with the action's own methods.
+    at_each((schemas, described, methods.fallback(dispatch)), &["/api/v1/", "/api/v1", "/api/v1/index.php"])
+}
+
+/// Ask the bridge
+///
+/// What is answered depends on `action`; `data` has
+///
+/// | action | parameters | `data` |
+/// |-|-|-|
+/// | `responses` | `session_id`, `after` or `since`, `plain` | `{session_id, responses: [{id, response, timestamp, message_id}]}` |
+/// | `inbox` | `limit`, `offset`, `since`, `ack`; key for pollers | `{messages: [{id, session_id, message, timestamp, uid}], pagination}` |
+/// | `outbox` | `after`, `limit`, `plain`; key for pollers | `{responses: [{id, session_id, response, timestamp, message_id}]}` |
+/// | `sessions` | `limit`, `offset`, `active`; key for operators | `{sessions: [Session], pagination}` |
+/// | `session_messages` | `session_id`, `plain`; key for operators | `{session, messages, responses}` |
+///
+/// `pagination` is `{total, limit, offset, has_more}`.
+#[utoipa::path(get, path = "/api/v1/", tag = "Bridge", security((), ("bridge_key" = [])),
+    params(("action" = inline(super::web_api_shapes::Asking), Query, description = "What is wanted"),
+           ("session_id" = Option<String>, Query, description = "The visitor's session: 1 to 64 letters, digits, _ or -"),
+           ("after" = Option<i64>, Query, description = "Only what has a greater id"),
+           ("since" = Option<String>, Query, description = "Only what was written at this time or later"),
+           ("limit" = Option<i64>, Query, description = "At most so many; maximum 100. `inbox`: 0 takes nothing"),
+           ("offset" = Option<i64>, Query, description = "So many are passed over"),
+           ("ack" = Option<String>, Query, description = "`manual`: messages are leased until they are acknowledged"),
+           ("active" = Option<bool>, Query, description = "Only sessions in use, which is the default"),
+           ("plain" = Option<bool>, Query, description = "Texts as they are, not HTML-escaped")),
+    responses((status = 200, description = "`data` is that of the action", body = BridgeAnswer),
+              (status = 400, description = "The action or a parameter is wrong: the text begins with its name", body = BridgeError),
+              (status = 401, description = "No key, a wrong one, or none configured", body = BridgeError),
+              (status = 404, description = "No session has this id", body = BridgeError),
+              (status = 405, description = "The action wants another method, which Allow names", body = BridgeError),
+              (status = 429, description = "Too many requests; Retry-After says when", body = BridgeError),
+              (status = 503, description = "The store cannot be written now", body = BridgeError)))]
+async fn ask_bridge(app: State<App>, client: Client, request: Request) -> Response {
+    dispatch(app, client, request).await
+}
+
+/// Tell the bridge something
+///
+/// | action | body | `data` |
+/// |-|-|-|
+/// | `messages` | `{session_id, message, timestamp?}` | `{message_id, session_id, timestamp, uid, is_new_user}` |
+/// | `inbox` | `{session_id, message, uid?}` | the same |
+/// | `responses` | `{session_id}` | `[{id, response, timestamp}]`, each answer once |
+/// | `session_response` | `{session_id}` | `{session_id, active}` |
+/// | `ack` | `{ids}`; key for pollers | `{acked}` |
+/// | `outbox` | `{session_id, response, message_id?, timestamp?}`; key for pollers | `{response_id, session_id, timestamp}` |
+#[utoipa::path(post, path = "/api/v1/", tag = "Bridge", security((), ("bridge_key" = [])),
+    params(("action" = inline(super::web_api_shapes::Telling), Query, description = "What is to be done"),
+           ("Idempotency-Key" = Option<String>, Header, description = "`outbox`: a repeat with the same key stores nothing again")),
+    request_body(content = BridgeBody, content_type = "application/json"),
+    responses((status = 200, description = "`data` is that of the action", body = BridgeAnswer),
+              (status = 400, description = "The action, the body or a field is wrong: the text begins with its name", body = BridgeError),
+              (status = 401, description = "No key, a wrong one, or none configured", body = BridgeError),
+              (status = 405, description = "The action wants another method, which Allow names", body = BridgeError),
+              (status = 413, description = "The body is larger than 10 MiB", body = BridgeError),
+              (status = 429, description = "Too many requests; Retry-After says when", body = BridgeError),
+              (status = 503, description = "The store cannot be written now", body = BridgeError)))]
+async fn tell_bridge(app: State<App>, client: Client, request: Request) -> Response {
+    dispatch(app, client, request).await
 }
 
 /// What an action works with.

@@ -47,7 +47,7 @@ async fn show(name: &str, config: &Config, view: &View) -> Result<String> {
             let rest = AtRest::open(config, lock)?;
             let counts = plugins::job_counts(&rest.store, name).await;
             Desk::Rest(rest).close().await;
-            shown["queue"] = counts?;
+            shown["queue"] = json!(counts?);
             shown
         }
     };

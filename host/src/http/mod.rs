@@ -7,6 +7,8 @@ mod gate;
 mod home;
 mod linger;
 mod manners;
+pub mod openapi;
+mod openapi_examples;
 mod patience;
 mod serve;
 mod system;
@@ -14,32 +16,51 @@ mod system;
 pub use caller::{Caller, RoomKey};
 pub use client::Client;
 pub use extract::{Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_json};
+pub use home::host;
 pub use serve::{Listening, serve};
 
 use crate::config::AuthMode;
 use crate::error::Error;
 use crate::state::App;
-use crate::{admin, bridge, chat, plugins};
+use crate::{admin, bridge, chat, discovery, plugins};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use std::time::Instant;
 use tracing::Instrument;
+use utoipa::openapi::Paths;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// Bytes of a body that are read at most.
 pub const LARGEST_BODY: usize = 10 * 1024 * 1024;
 
-/// All routes of the host.
-pub fn router(app: App) -> Router {
-    let (chat, _) = chat::router().split_for_parts();
-    let routes = Router::new()
+/// All routes of the host, with what each says of itself.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(home::router())
         .merge(system::router())
-        .merge(chat)
+        .merge(discovery::router())
+        .merge(chat::router())
         .merge(bridge::router())
         .merge(admin::router())
         .merge(plugins::router())
+}
+
+/// The same route at each of these addresses.
+pub fn at_each((schemas, described, methods): UtoipaMethodRouter<App>, addresses: &[&str]) -> OpenApiRouter<App> {
+    let item = described.paths.into_values().next().unwrap_or_default();
+    addresses.iter().fold(OpenApiRouter::default(), |router, address| {
+        let mut at = Paths::new();
+        at.paths.insert((*address).to_owned(), item.clone());
+        router.routes((schemas.clone(), at, methods.clone()))
+    })
+}
+
+/// The host's routes at work.
+pub fn router(app: App) -> Router {
+    let (routes, _) = routes().split_for_parts();
+    let routes = routes
         .fallback(async || Error::NotFound("Not found".into()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed(""));
     let guarded = match app.config.auth.mode {
@@ -71,3 +92,6 @@ async fn measure(State(app): State<App>, request: Request, next: Next) -> Respon
     app.metrics.request(&method, &route, response.status(), begun.elapsed());
     response
 }
+
+#[cfg(test)]
+mod tests_openapi;

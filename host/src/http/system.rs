@@ -1,34 +1,76 @@
 //! What watchers ask: is it alive, is it ready, what does it count.
 
+use super::at_each;
 use crate::admin;
 use crate::error::Result;
 use crate::state::App;
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub fn router() -> Router<App> {
-    Router::new()
-        .route("/health", get(health))
-        .route("/api/v1/health", get(health))
-        .route("/ready", get(ready))
-        .route("/api/v1/ready", get(ready))
-        .route("/metrics", get(metrics))
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .merge(at_each(routes!(health), &["/api/v1/health", "/health"]))
+        .merge(at_each(routes!(ready), &["/api/v1/ready", "/ready"]))
+        .routes(routes!(metrics))
 }
 
-async fn health() -> Json<Value> {
-    Json(json!({
-        "status": "ok",
-        "service": "arcuate",
-        "compatible": ["local-agent-chat"],
-        "version": env!("CARGO_PKG_VERSION"),
-    }))
+/// A sign of life.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+    #[schema(example = "arcuate")]
+    service: &'static str,
+    /// Services whose clients work here unchanged.
+    compatible: [&'static str; 1],
+    version: &'static str,
 }
 
+/// What of the host is not as it should be.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    /// `ready`, or `unavailable` while the store cannot be written.
+    #[schema(example = "ready")]
+    status: &'static str,
+    #[schema(example = "arcuate")]
+    service: &'static str,
+    version: &'static str,
+    /// Plugin instances that should run and do not, or run badly.
+    #[schema(value_type = Vec<Object>)]
+    plugins: Value,
+    /// What waits in the queue, and what failed.
+    #[schema(value_type = Object)]
+    queue: Value,
+    /// What is wrong with the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<String>,
+}
+
+/// Tell whether the host lives
+#[utoipa::path(get, path = "/api/v1/health", tag = "System", responses((status = 200, body = Health)))]
+async fn health() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        service: "arcuate",
+        compatible: ["local-agent-chat"],
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Tell whether the host is ready
+///
 /// 503 while the store cannot be written; else 200, with what is not as it should be by name.
+#[utoipa::path(get, path = "/api/v1/ready", tag = "System",
+    responses((status = 200, body = Readiness),
+              (status = 503, description = "The store cannot be written now", body = Readiness)))]
 async fn ready(State(app): State<App>) -> Response {
     // After trouble it is the disk's turn to say that it is over, without waiting for somebody's message.
     if app.store.trouble().is_some() {
@@ -38,19 +80,21 @@ async fn ready(State(app): State<App>) -> Response {
     let status = if trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let instances = admin::plugins::troubled(&app);
     let queue = admin::queue::waiting(&app.store).await.unwrap_or_else(|_| json!({}));
-    let mut body = json!({
-        "status": if trouble.is_some() { "unavailable" } else { "ready" },
-        "service": "arcuate",
-        "version": env!("CARGO_PKG_VERSION"),
-        "plugins": instances,
-        "queue": queue,
-    });
-    if let Some(text) = trouble {
-        body["error"] = text.into();
-    }
+    let body = Readiness {
+        status: if trouble.is_some() { "unavailable" } else { "ready" },
+        service: "arcuate",
+        version: env!("CARGO_PKG_VERSION"),
+        plugins: instances,
+        queue,
+        error: trouble,
+    };
     (status, Json(body)).into_response()
 }
 
+/// Show what the host counts
+#[utoipa::path(get, path = "/metrics", tag = "System",
+    responses((status = 200, description = "OpenMetrics, for Prometheus", content_type = "application/openmetrics-text",
+               body = String)))]
 async fn metrics(State(app): State<App>) -> Result<Response> {
     let text = app.metrics.render(&app).await?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
