@@ -27,8 +27,10 @@ fn upload(host: &Host, room: &str, name: &str, kind: &str, bytes: &[u8]) -> Aske
     host.post(&format!("/api/v1/rooms/{room}/files"), &body)
 }
 
-/// Parts of a form: headers behind `form-data; `, and content.
-fn form(host: &Host, room: &str, parts: &[(&str, &[u8])]) -> Asked {
+/// A part of a form: headers behind `form-data; `, and content.
+type Part<'a> = (&'a str, &'a [u8]);
+
+fn form(host: &Host, room: &str, parts: &[Part]) -> Asked {
     let mut body = Vec::new();
     for (headers, content) in parts {
         body.extend_from_slice(format!("--border\r\nContent-Disposition: form-data; {headers}\r\n\r\n").as_bytes());
@@ -88,9 +90,9 @@ async fn file_uploaded_as_json_is_described_and_given_out() {
 async fn file_uploaded_as_a_form_is_the_same_whatever_the_order_of_its_parts() {
     let host = Host::start("").await;
     let room = host.room("kitchen").await;
-    let file: (&str, &[u8]) = ("name=\"file\"; filename=\"a b.txt\"\r\nContent-Type: text/plain", b"a\r\n--bord\0\xff");
-    let sender: (&str, &[u8]) = ("name=\"sender\"", b" ada ");
-    let other: (&str, &[u8]) = ("name=\"other\"", b"passed over");
+    let file: Part = ("name=\"file\"; filename=\"a b.txt\"\r\nContent-Type: text/plain", b"a\r\n--bord\0\xff");
+    let sender: Part = ("name=\"sender\"", b" ada ");
+    let other: Part = ("name=\"other\"", b"passed over");
     for parts in [[file, sender, other], [other, sender, file]] {
         let made = form(&host, &room, &parts).await.ok();
         assert_eq!((&made["sender"], &made["filename"]), (&json!("ada"), &json!("a b.txt")));
@@ -154,8 +156,8 @@ async fn upload_with_wrong_fields_is_refused_and_leaves_nothing() {
 async fn form_with_wrong_parts_is_refused_and_leaves_nothing() {
     let host = Host::start("").await;
     let room = host.room("kitchen").await;
-    let (file, sender): ((&str, &[u8]), (&str, &[u8])) =
-        (("name=\"file\"; filename=\"a\"", b"x"), ("name=\"sender\"", b"ada"));
+    let file: Part = ("name=\"file\"; filename=\"a\"", b"x");
+    let sender: Part = ("name=\"sender\"", b"ada");
     form(&host, &room, &[file]).await.refused(422, "sender");
     form(&host, &room, &[sender]).await.refused(422, "file");
     form(&host, &room, &[file, file, sender]).await.refused(400, "more than one part");
@@ -404,7 +406,7 @@ async fn full_disk_refuses_uploads_and_keeps_no_part_of_them() {
     disk.fill();
     let content = vec![2; 1_000_000];
     upload(&host, &room, "b", "a/b", &content).await.refused(503, "the disk that holds the store is full");
-    let parts: [(&str, &[u8]); 2] = [("name=\"file\"; filename=\"a\"", &content), ("name=\"sender\"", b"ada")];
+    let parts: [Part; 2] = [("name=\"file\"; filename=\"a\"", &content), ("name=\"sender\"", b"ada")];
     form(&host, &room, &parts).await.refused(503, "the disk that holds the store is full");
     assert_eq!(on_disk(&host), 1, "what was begun is gone");
     assert_eq!(host.get(kept["url"].as_str().expect("an address")).await.status, 200);
