@@ -45,7 +45,7 @@ struct Activity {
 /// List what was written lately
 ///
 /// Messages of all rooms, newest first. A page may be shorter than asked for where filters let little through; its cursor goes on.
-#[utoipa::path(get, path = "/api/v1/activity", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/activity", tag = "Activity",
     params(("after" = Option<i64>, Query, description = "Only messages behind this seq"),
            ("since" = Option<String>, Query, description = "Only messages written after this time"),
            ("room_id" = Option<String>, Query, description = "Only messages of this room"),

@@ -114,7 +114,7 @@ impl From<Conversation> for ConversationEntry {
 /// Send a direct message
 ///
 /// The room of the two is made with their first message.
-#[utoipa::path(post, path = "/api/v1/dm", tag = "Direct Messages", request_body = SendDirect,
+#[utoipa::path(post, path = "/api/v1/dm", tag = "Direct messages", request_body = SendDirect,
     responses((status = 200, body = DirectSent), (status = 429, description = "Too many direct messages from this address")))]
 async fn send_direct(
     State(app): State<App>,
@@ -147,7 +147,7 @@ async fn send_direct(
 /// List conversations
 ///
 /// Those with the newest message first.
-#[utoipa::path(get, path = "/api/v1/dm", tag = "Direct Messages",
+#[utoipa::path(get, path = "/api/v1/dm", tag = "Direct messages",
     params(("sender" = String, Query, description = "Whose conversations: 1 to 100 characters; with an access token it may be left out", example = "ada"),
            ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),
@@ -166,7 +166,7 @@ async fn list_conversations(State(app): State<App>, caller: Caller, params: Para
 }
 
 /// Show a conversation's room
-#[utoipa::path(get, path = "/api/v1/dm/{room_id}", tag = "Direct Messages",
+#[utoipa::path(get, path = "/api/v1/dm/{room_id}", tag = "Direct messages",
     params(("room_id" = String, Path, description = "The room's id")),
     responses((status = 200, body = ConversationRoom), (status = 404, description = "DM conversation not found")))]
 async fn show_conversation(

@@ -94,7 +94,7 @@ impl IncomingWebhook {
 }
 
 /// Make a hook
-#[utoipa::path(post, path = "/api/v1/rooms/{id}/incoming-webhooks", tag = "Incoming webhooks",
+#[utoipa::path(post, path = "/api/v1/rooms/{id}/incoming-webhooks", tag = "Webhooks",
     request_body = CreateIncomingWebhook, params(("id" = String, Path, description = "The room's id")),
     responses((status = 200, body = IncomingWebhook), (status = 403, description = "Not this room's admin key"),
               (status = 404, description = "Room not found")))]
@@ -119,7 +119,7 @@ async fn create_incoming_webhook(
 /// List a room's hooks
 ///
 /// Newest first, with their tokens.
-#[utoipa::path(get, path = "/api/v1/rooms/{id}/incoming-webhooks", tag = "Incoming webhooks",
+#[utoipa::path(get, path = "/api/v1/rooms/{id}/incoming-webhooks", tag = "Webhooks",
     params(("id" = String, Path, description = "The room's id"),
            ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the Link header of the page before")),
@@ -143,7 +143,7 @@ async fn list_incoming_webhooks(
 }
 
 /// Change a hook
-#[utoipa::path(put, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Incoming webhooks",
+#[utoipa::path(put, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Webhooks",
     request_body = ChangeIncomingWebhook,
     params(("id" = String, Path, description = "The room's id"), ("wid" = String, Path, description = "The hook's id")),
     responses((status = 200, body = UpdatedWebhook), (status = 403, description = "Not this room's admin key"),
@@ -172,7 +172,7 @@ async fn change_incoming_webhook(
 }
 
 /// Remove a hook
-#[utoipa::path(delete, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Incoming webhooks",
+#[utoipa::path(delete, path = "/api/v1/rooms/{id}/incoming-webhooks/{wid}", tag = "Webhooks",
     params(("id" = String, Path, description = "The room's id"), ("wid" = String, Path, description = "The hook's id")),
     responses((status = 200, body = DeletedWebhook), (status = 403, description = "Not this room's admin key"),
               (status = 404, description = "No such room or hook")))]
@@ -196,7 +196,7 @@ async fn delete_incoming_webhook(
 /// Post a message by a hook
 ///
 /// The token is all that is needed.
-#[utoipa::path(post, path = "/api/v1/hook/{token}", tag = "Incoming webhooks", request_body = PostByHook,
+#[utoipa::path(post, path = "/api/v1/hook/{token}", tag = "Webhooks", request_body = PostByHook,
     params(("token" = String, Path, description = "The hook's token")),
     responses((status = 200, body = Message), (status = 403, description = "The hook is disabled"),
               (status = 404, description = "Invalid webhook token"),

@@ -73,7 +73,7 @@ fn target(caller: &Caller, params: &Params) -> Result<String> {
 /// List mentions
 ///
 /// Messages of others with `@` and the name, as a word of its own, newest first.
-#[utoipa::path(get, path = "/api/v1/mentions", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/mentions", tag = "Mentions",
     params(("target" = String, Query, description = "Whose mentions: 1 to 200 characters; with an access token it may be left out", example = "bob"),
            ("after" = Option<i64>, Query, description = "Only messages behind this seq"),
            ("room_id" = Option<String>, Query, description = "Only messages of this room"),
@@ -97,7 +97,7 @@ async fn list_mentions(State(app): State<App>, caller: Caller, params: Params) -
 /// Count unread mentions
 ///
 /// Per room, from the target's read position on; the room with the newest one first.
-#[utoipa::path(get, path = "/api/v1/mentions/unread", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/mentions/unread", tag = "Mentions",
     params(("target" = String, Query, description = "Whose mentions: 1 to 200 characters; with an access token it may be left out", example = "bob"),
            ("limit" = Option<i64>, Query, description = "At most so many rooms; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),

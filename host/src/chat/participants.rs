@@ -18,7 +18,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// List a room's participants
 ///
 /// Everybody who has messages there, whoever wrote last first, with what their profile says.
-#[utoipa::path(get, path = "/api/v1/rooms/{id}/participants", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/rooms/{id}/participants", tag = "Rooms",
     params(("id" = String, Path, description = "The room's id"),
            ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the Link header of the page before")),

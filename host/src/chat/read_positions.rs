@@ -64,7 +64,7 @@ impl From<UnreadRoom> for UnreadCount {
 /// Mark a room as read
 ///
 /// The position never goes back; the answer says where it is now. The body is JSON, whatever its content type says.
-#[utoipa::path(put, path = "/api/v1/rooms/{id}/read", tag = "Discovery", request_body = MarkRead,
+#[utoipa::path(put, path = "/api/v1/rooms/{id}/read", tag = "Activity", request_body = MarkRead,
     params(("id" = String, Path, description = "The room's id")),
     responses((status = 200, body = ReadPosition), (status = 404, description = "Room not found")))]
 async fn mark_read(
@@ -87,7 +87,7 @@ async fn mark_read(
 /// List read positions of a room
 ///
 /// The one that moved last comes first.
-#[utoipa::path(get, path = "/api/v1/rooms/{id}/read", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/rooms/{id}/read", tag = "Activity",
     params(("id" = String, Path, description = "The room's id"),
            ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the Link header of the page before")),
@@ -110,7 +110,7 @@ async fn list_read_positions(
 ///
 /// Of all ordinary rooms, the sender's own direct messages, and other rooms where the sender has a read position, by name. One's own
 /// messages are never unread.
-#[utoipa::path(get, path = "/api/v1/unread", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/unread", tag = "Activity",
     params(("sender" = String, Query, description = "Who reads: 1 to 100 characters; with an access token it may be left out", example = "ada"),
            ("limit" = Option<i64>, Query, description = "At most so many rooms; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),

@@ -66,7 +66,7 @@ struct SweptRoom {
 /// Apply all rooms' limits now
 ///
 /// Answers when it is done. Pinned messages are neither counted nor deleted.
-#[utoipa::path(post, path = "/api/v1/admin/retention/run", tag = "Admin", responses((status = 200, body = Swept)))]
+#[utoipa::path(post, path = "/api/v1/admin/retention/run", tag = "Administration", responses((status = 200, body = Swept)))]
 async fn run_retention(State(app): State<App>, _: Caller) -> Result<Json<Swept>> {
     Ok(Json(sweep(&app).await?))
 }

@@ -62,7 +62,7 @@ struct SearchAnswer {
 /// All words must be there, in the content or in the sender's name; their endings do not matter. `"quoted words"` must stand together,
 /// and `word*` finds words that begin so (3 letters or more). Ranked by relevance; where more than 1,000 messages match, the newest 1,000
 /// are ranked first and the cursor leads to the older ones.
-#[utoipa::path(get, path = "/api/v1/search", tag = "Discovery",
+#[utoipa::path(get, path = "/api/v1/search", tag = "Search",
     params(("q" = String, Query, description = "What to look for: 1 to 500 characters", example = "soup"),
            ("room_id" = Option<String>, Query, description = "Only messages of this room"),
            ("sender" = Option<String>, Query, description = "Only messages of this sender"),

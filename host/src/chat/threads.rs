@@ -36,7 +36,7 @@ struct Thread {
 /// Show a thread
 ///
 /// The whole thread that the message is in, wherever in it that stands.
-#[utoipa::path(get, path = "/api/v1/rooms/{id}/messages/{mid}/thread", tag = "Messages",
+#[utoipa::path(get, path = "/api/v1/rooms/{id}/messages/{mid}/thread", tag = "Threads",
     params(("id" = String, Path, description = "The room's id"), ("mid" = String, Path, description = "Id of any message of the thread"),
            ("limit" = Option<i64>, Query, description = "At most so many replies; default and maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),

@@ -31,7 +31,7 @@ struct Ticket {
 ///
 /// For event streams, images and sockets of browsers, which cannot carry an `Authorization` header: the ticket stands for the access token
 /// that asked for it, in the parameter `ticket` of one GET request. Where no access tokens are needed, tickets are given and ignored.
-#[utoipa::path(post, path = "/api/v1/ws-ticket", tag = "Access",
+#[utoipa::path(post, path = "/api/v1/ws-ticket", tag = "System",
     responses((status = 200, description = "A ticket that counts once", body = Ticket)))]
 async fn issue_ticket(_: Caller, State(app): State<App>, grant: Option<Extension<Grant>>) -> impl IntoResponse {
     let ticket = match grant {

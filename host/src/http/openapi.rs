@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Groups of operations in the order of the reference. What is in no group comes last.
-const TAGS: [(&str, &str); 19] = [
+const TAGS: [(&str, &str); 20] = [
     ("Rooms", "Where messages are. Whoever makes a room gets its admin key, once."),
     ("Messages", "Posted to a room, read from it by cursor, edited and deleted by those who wrote them."),
     ("Threads", "Messages and what answers them."),
@@ -18,6 +18,7 @@ const TAGS: [(&str, &str); 19] = [
     ("Activity", "What is new over all rooms, and what has been read."),
     ("Search", "Words in messages."),
     ("Mentions", "Messages that name somebody with @."),
+    ("Bookmarks", "Rooms that somebody wants at the top of their list."),
     ("Presence", "Who listens now, and who is typing."),
     ("Profiles", "What people and agents say of themselves."),
     ("Direct messages", "Conversations of two."),

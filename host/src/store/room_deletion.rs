@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::ids::ConversationId;
 use rusqlite::params;
 use serde_json::json;
-use uuid::Uuid;
 
 /// Rows that one write removes, about.
 const STEP: usize = 500;
@@ -113,7 +112,6 @@ impl Tx<'_> {
     pub fn purge_room(&mut self, room: i64) -> Result<Purged> {
         let more = Purged::default();
         if self.purge_waiting_jobs(room)? > 0
-            || self.purge_deliveries(room)? > 0
             || self.execute(REACTIONS, params![room, STEP as i64])? > 0
             || self.purge_events(room)? > 0
         {
@@ -131,7 +129,6 @@ impl Tx<'_> {
         if !hashes.is_empty() {
             return Ok(Purged { done: false, hashes });
         }
-        self.execute("delete from webhooks where room = ?1", [room])?;
         self.execute("delete from conversations where room = ?1", [room])?;
         self.execute("delete from room_state where room = ?1", [room])?;
         self.execute("delete from rooms where key = ?1 and type = 'deleted'", [room])?;
@@ -190,7 +187,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What waits in the lanes of the room's conversation and of its webhooks. A job that runs ends by itself.
+    /// What waits in the lane of the room's conversation. A job that runs ends by itself; webhooks were ended with the room.
     fn purge_waiting_jobs(&mut self, room: i64) -> Result<usize> {
         let mut removed = 0;
         for lane in self.read().lanes(room)? {
@@ -217,23 +214,6 @@ impl Tx<'_> {
             if let Some(state) = State::from_name(state) {
                 self.count(instance, state.name(), -1);
             }
-        }
-        Ok(rows.len())
-    }
-
-    /// Tries to deliver, with the bodies of their jobs.
-    fn purge_deliveries(&mut self, room: i64) -> Result<usize> {
-        let sql = "select d.key, d.job from webhooks w join webhook_deliveries d on d.webhook = w.key where w.room = ?1 limit ?2";
-        let mut statement = self.prepare(sql)?;
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Hash>(1)?));
-        let rows = statement.query_map(params![room, STEP as i64], row).map_err(sql_error)?;
-        let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
-        for (key, job) in &rows {
-            self.execute("delete from webhook_deliveries where key = ?1", [*key])?;
-            self.purge_jobs(
-                "select key, state, instance from queue where id = ?1 and state <> 'processing'",
-                params![job],
-            )?;
         }
         Ok(rows.len())
     }
@@ -271,17 +251,12 @@ impl Read<'_> {
         Ok((found != 0).then_some(found))
     }
 
-    /// Where the room's jobs stand in the queue: a conversation's and a webhook's lane has the name of its id.
+    /// Where the room's jobs stand in the queue: a conversation's lane has the name of its id.
     fn lanes(&self, room: i64) -> Result<Vec<String>> {
-        let ids = |sql: &str| {
-            let mut statement = self.prepare(sql)?;
-            let rows = statement.query_map([room], |row| row.get::<_, [u8; 16]>(0)).map_err(sql_error)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>().map_err(sql_error)
-        };
-        let conversations = ids("select id from conversations where room = ?1")?;
-        let webhooks = ids("select id from webhooks where room = ?1 order by key limit 10000")?;
-        let conversations = conversations.into_iter().map(|id| ConversationId::from_bytes(id).to_string());
-        Ok(conversations.chain(webhooks.into_iter().map(|id| Uuid::from_bytes(id).to_string())).collect())
+        let mut statement = self.prepare("select id from conversations where room = ?1")?;
+        let id = |row: &rusqlite::Row<'_>| Ok(ConversationId::from_bytes(row.get(0)?).to_string());
+        let rows = statement.query_map([room], id).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
     fn job_instances(&self) -> Result<Vec<String>> {
