@@ -137,7 +137,6 @@ impl Tx<'_> {
         let body = self.read().webhook_body(room, occasion.name, json)?;
         self.remove_webhooks_of(room)?;
         for row in rows.into_iter().flatten() {
-            self.flush_webhook(row.id)?;
             if let Some(body) = &body {
                 let last = Last { url: row.url, secret: row.secret };
                 self.queue_one(row.id, occasion.name, Some(seq), body, Some(last))?;

@@ -164,9 +164,7 @@ impl Tx<'_> {
     /// Removes an endpoint with its record. What waits for it beyond one step stays to be flushed: [`Tx::flush_webhook`].
     pub fn delete_webhook(&mut self, room: &RoomRef, id: WebhookId) -> Result<()> {
         let row = self.read().webhook(room, id)?;
-        self.remove_webhook(&row)?;
-        self.flush_webhook(id)?;
-        Ok(())
+        self.remove_webhook(&row)
     }
 
     fn remove_webhook(&mut self, row: &WebhookRow) -> Result<()> {
@@ -174,6 +172,7 @@ impl Tx<'_> {
         self.tally(Count::Webhooks, -1);
         self.tally(Count::ActiveWebhooks, -i64::from(row.active));
         self.forget_endpoints(row.room);
+        self.flush_webhook(row.id)?;
         Ok(())
     }
 
