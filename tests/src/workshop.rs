@@ -89,7 +89,11 @@ impl Workshop {
         let Self { start_seconds, stop_seconds, .. } = self;
         let mut text = String::from("routes = []\n[plugins]\ndirectory = \"plugins\"\nrestart_base_seconds = 0.01\n");
         let _ = writeln!(text, "start_seconds = {start_seconds:?}\nstop_seconds = {stop_seconds:?}");
-        let _ = writeln!(text, "[plugins.assistant]\nenabled = false\n{}", self.instances);
+        let _ = writeln!(
+            text,
+            "[plugins.assistant]\nenabled = false\n[plugins.webhook]\nenabled = false\n{}",
+            self.instances
+        );
         let path = self.folder.path().join("config.toml");
         config::from_text(&path, &text, [("", ""); 0]).expect("the configuration is right").config.plugins
     }

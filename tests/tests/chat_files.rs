@@ -398,8 +398,10 @@ async fn full_disk_refuses_uploads_and_keeps_no_part_of_them() {
     let Some(disk) = Disk::mount("an upload on a full disk", 24) else { return };
     let store = disk.path().join("arcuate.db");
     // Without plugins, which would want space on that disk.
-    let config =
-        format!("routes = []\n[store]\npath = \"{}\"\n[plugins.assistant]\nenabled = false\n", store.display());
+    let config = format!(
+        "routes = []\n[store]\npath = \"{}\"\n[plugins.assistant]\nenabled = false\n[plugins.webhook]\nenabled = false\n",
+        store.display()
+    );
     let host = Host::start(&config).await;
     let room = host.room("kitchen").await;
     let kept = upload(&host, &room, "a", "a/b", &vec![1; 1_000_000]).await.ok();

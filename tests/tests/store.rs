@@ -17,7 +17,10 @@ use std::time::Duration;
 
 /// A store at this place, and no plugins.
 fn alone(store: &Path) -> String {
-    format!("routes = []\n[store]\npath = \"{}\"\n[plugins.assistant]\nenabled = false\n", store.display())
+    format!(
+        "routes = []\n[store]\npath = \"{}\"\n[plugins.assistant]\nenabled = false\n[plugins.webhook]\nenabled = false\n",
+        store.display()
+    )
 }
 
 async fn post(host: &Host, room: &str, text: &str) -> Answer {
