@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release --package arcuate --package web_chat --package agent_invoker --package arcuate-benches
+cargo build --release --package arcuate --package web_chat --package agent_invoker --package webhook --package arcuate-benches
 program="${CARGO_TARGET_DIR:-target}/release/arcuate-benches"
 
 arguments=("$@")

@@ -9,8 +9,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{Notify, broadcast, watch};
 
-/// Pieces that a channel keeps for those who are a little behind; who is further behind reads the log.
-const PIECES: usize = 128;
+/// Pieces that wait for each subscriber, and pieces that a channel keeps for those who fell behind that; who is further behind reads the
+/// log.
+const WAITING: usize = 64;
+const PIECES: usize = 1024;
 /// A larger piece carries no bytes: its readers take the log.
 const LARGEST_PIECE: usize = 256 * 1024;
 /// Bytes that a channel keeps, and all of them together.
@@ -64,11 +66,27 @@ pub struct Frame {
 struct Channel {
     /// Weak: a subscriber that does not listen keeps nothing alive.
     sender: broadcast::Sender<Weak<Piece>>,
-    kept: VecDeque<Arc<Piece>>,
+    kept: VecDeque<Kept>,
     kept_bytes: usize,
     /// Number of the last event published here; None before the first, when it is not known.
     last: Option<i64>,
     was_used: bool,
+}
+
+struct Kept {
+    /// Number of the last event up to here; it rises from piece to piece.
+    last: i64,
+    piece: Arc<Piece>,
+}
+
+/// What a channel has for one who stands at a number.
+pub enum Recent {
+    /// The next durable events.
+    Piece(Arc<Piece>),
+    /// Nothing has happened since.
+    Nothing,
+    /// It has let that go, if it ever had it: the log has it.
+    Gone,
 }
 
 #[derive(Default)]
@@ -228,7 +246,7 @@ impl State {
 
 impl Channel {
     fn new(last: Option<i64>) -> Self {
-        let sender = broadcast::channel(PIECES).0;
+        let sender = broadcast::channel(WAITING).0;
         Self { sender, kept: VecDeque::new(), kept_bytes: 0, last, was_used: false }
     }
 
@@ -237,7 +255,7 @@ impl Channel {
         let before = self.kept_bytes;
         while self.kept.len() >= PIECES || self.kept_bytes > KEPT - LARGEST_PIECE {
             let Some(oldest) = self.kept.pop_front() else { break };
-            self.kept_bytes -= oldest.bytes.len();
+            self.kept_bytes -= oldest.piece.bytes.len();
         }
         before - self.kept_bytes
     }
@@ -246,7 +264,21 @@ impl Channel {
         self.kept_bytes += piece.bytes.len();
         self.was_used = true;
         let _ = self.sender.send(Arc::downgrade(&piece));
-        self.kept.push_back(piece);
+        self.kept.push_back(Kept { last: self.last.unwrap_or(0), piece });
+    }
+
+    fn recent(&self, cursor: i64) -> Recent {
+        match self.last {
+            Some(last) if last <= cursor => return Recent::Nothing,
+            Some(_) => {}
+            None => return Recent::Gone,
+        }
+        let next = self.kept.partition_point(|kept| kept.last <= cursor);
+        let fits = |piece: &&Kept| {
+            piece.piece.span.is_some_and(|span| span.previous <= cursor && span.first > cursor)
+                && !piece.piece.bytes.is_empty()
+        };
+        self.kept.get(next).filter(fits).map_or(Recent::Gone, |kept| Recent::Piece(kept.piece.clone()))
     }
 
     fn forget(&mut self) -> usize {
@@ -256,6 +288,11 @@ impl Channel {
 }
 
 impl Subscription {
+    /// What comes next behind the event numbered `cursor`.
+    pub fn recent(&self, cursor: i64) -> Recent {
+        self.bus.state().channels.get(&self.topic).map_or(Recent::Gone, |channel| channel.recent(cursor))
+    }
+
     /// None: pieces were missed, read the log. Ends never: the bus lives as long as the host.
     pub async fn next(&mut self) -> Option<Arc<Piece>> {
         self.receiver.recv().await.ok()?.upgrade()

@@ -1,7 +1,7 @@
 //! Server-sent events of a room or of all: first the log from the reader's cursor, then live. The pieces that the bus sends say what came
 //! before them; whenever that is not where the reader stands, the log fills the gap, so nothing is missed or sent twice.
 
-use super::bus::{Bus, Frame, Piece, Subscription, Topic, gather, write_frame};
+use super::bus::{Bus, Frame, Piece, Recent, Subscription, Topic, gather, write_frame};
 use super::presence::Membership;
 use crate::clock;
 use crate::error::Result;
@@ -157,6 +157,13 @@ impl Reader {
     async fn next(&mut self) -> Result<Bytes> {
         while !self.is_over && !*self.stopping.borrow() {
             let mut bytes = std::mem::take(&mut self.greeting);
+            if bytes.is_empty() && self.place == Place::Log {
+                match self.recent().await? {
+                    Some(recent) if !recent.is_empty() => return Ok(recent),
+                    Some(_) => continue,
+                    None => {}
+                }
+            }
             if self.place != Place::Live {
                 self.catch_up(&mut bytes).await?;
             }
@@ -198,6 +205,22 @@ impl Reader {
         let mut bytes = Vec::new();
         self.beat(frame, &mut bytes);
         Ok(bytes.into())
+    }
+
+    /// For one who is only a little behind, what the bus still has; None: the log has it.
+    async fn recent(&mut self) -> Result<Option<Bytes>> {
+        match self.subscription.recent(self.cursor) {
+            Recent::Piece(piece) => {
+                let bytes = self.select(&piece).await?;
+                (self.cursor, self.is_over) = (piece.span.map_or(self.cursor, |span| span.last), piece.is_last);
+                Ok(Some(bytes))
+            }
+            Recent::Nothing => {
+                self.place = Place::Live;
+                Ok(Some(Bytes::new()))
+            }
+            Recent::Gone => Ok(None),
+        }
     }
 
     /// What a piece adds for this reader; empty if it has all of it.
