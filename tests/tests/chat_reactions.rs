@@ -101,8 +101,8 @@ async fn reaction_is_removed_by_name() {
     let message = host.say(&room, "x").await;
     react(&host, &message, "bob", "👍").await;
     let ask = |query: &str| host.client().ask(Method::DELETE, &format!("{}{query}", path(&message)));
-    ask("?emoji=👍").await.refused(422, "sender");
-    ask("?sender=bob").await.refused(422, "emoji");
+    ask("?emoji=👍").await.refused(422, "Query parameter 'sender' is missing");
+    ask("?sender=bob").await.refused(422, "Query parameter 'emoji' is missing");
     for empty in ["?sender=&emoji=👍", "?sender=bob&emoji=", "?sender=%20&emoji=%20"] {
         ask(empty).await.refused(400, "Sender and emoji are required");
     }

@@ -1,5 +1,6 @@
 //! Reactions: an emoji that somebody puts on a message, and takes away by putting it again.
 
+use super::lists::identity_parameter;
 use super::messages::{checked_sender, ids_of, not_in_this_room};
 use super::rooms::room_id;
 use super::text::no_nul;
@@ -112,11 +113,11 @@ async fn remove_reaction(
     Path(path): Path<(String, String)>,
     params: Params,
 ) -> Result<Json<ReactionRemoved>> {
-    let sender = caller.identity("sender", params.required("sender").ok().map(Into::into))?;
+    const EMPTY: &str = "Sender and emoji are required";
+    let sender = identity_parameter(&caller, &params, "sender", EMPTY)?;
     let emoji = params.required("emoji")?.trim().to_owned();
-    let sender = sender.trim().to_owned();
-    if sender.is_empty() || emoji.is_empty() {
-        return Err(Error::Invalid("Sender and emoji are required".into()));
+    if emoji.is_empty() {
+        return Err(Error::Invalid(EMPTY.into()));
     }
     checked_sender(&sender)?;
     checked_emoji(&emoji)?;
