@@ -126,6 +126,13 @@ async fn export_is_narrowed_by_sender_times_and_limit() {
     assert_eq!((lab.texts("?limit=0").await.len(), lab.texts("?limit=99999999").await.len()), (1, 3), "clamped");
     let filters = lab.json("?sender=bot&after=1990-01-01&format=json").await["filters"].clone();
     assert_eq!(filters, json!({ "sender": "bot", "after": "1990-01-01" }), "as they were given");
+    // A plus that was not escaped arrives as a blank.
+    let filters = lab.json("?limit=99999&before=2990-01-01T00:00:00+02:00").await["filters"].clone();
+    assert_eq!(
+        filters,
+        json!({ "limit": 99999, "before": "2990-01-01T00:00:00+02:00" }),
+        "not what they were clamped to"
+    );
     assert_eq!(lab.host.client().ask(Method::HEAD, &lab.path("")).await.status, 200);
 }
 

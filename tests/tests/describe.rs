@@ -25,7 +25,13 @@ async fn discover_tells_what_the_host_is_and_allows() {
     let own = ["messages_per_min", "rooms_per_hour", "files_per_min"].map(|name| limits[name].clone());
     assert_eq!(own, [json!(7), json!(3), json!(0)], "the limits are the configured ones");
     assert!(told["mdns"]["enabled"].is_boolean() && told["mdns"]["service_type"].is_string());
-    assert!(told["endpoints"].as_object().is_some_and(|endpoints| endpoints.len() >= 12), "{told}");
+    for name in
+        ["health", "rooms", "search", "activity", "profiles", "presence", "unread", "mentions", "dm", "discover"]
+    {
+        assert_eq!(told["endpoints"][name], format!("/api/v1/{name}"));
+    }
+    let documents = ["openapi", "llms_txt"].map(|name| told["endpoints"][name].clone());
+    assert_eq!(documents, [json!("/api/v1/openapi.json"), json!("/api/v1/llms.txt")]);
     let capabilities = told["capabilities"].as_array().expect("a list");
     for name in ["rooms", "messages", "direct_messages", "sse_streaming", "reactions", "threads"] {
         assert!(capabilities.contains(&json!(name)), "{name} is missing");

@@ -46,6 +46,7 @@ mod plugins_files;
 mod plugins_life;
 mod reference;
 mod routes;
+mod routes_have_tests;
 mod store;
 mod storm;
 mod system;

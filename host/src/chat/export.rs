@@ -3,6 +3,7 @@
 
 mod formats;
 
+use super::lists::time_as_sent;
 use super::rooms::room_id;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -61,7 +62,7 @@ async fn export_room(
         room_id: id.to_string(),
         room_name: row.map(|row| row.name).unwrap_or_default(),
         exported_at: clock::format(clock::now()),
-        filters: filters(&params),
+        filters: filters(&params)?,
     };
     let export = Export {
         store: app.store.clone(),
@@ -77,10 +78,15 @@ async fn export_room(
     Ok((headers, Body::from_stream(export.stream())).into_response())
 }
 
-/// Those that were given, as they were given.
-fn filters(params: &Params) -> Map<String, Value> {
-    let given = ["after", "before", "sender"].map(|name| params.text(name).map(|text| (name.to_owned(), text.into())));
-    given.into_iter().flatten().collect()
+/// Those that were given, as they were given: a limit too, also one beyond the bounds.
+fn filters(params: &Params) -> Result<Map<String, Value>> {
+    let given = [
+        ("after", time_as_sent(params, "after").map(Value::from)),
+        ("before", time_as_sent(params, "before").map(Value::from)),
+        ("sender", params.text("sender").map(Value::from)),
+        ("limit", params.number("limit", i64::MIN..=i64::MAX)?.map(Value::from)),
+    ];
+    Ok(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
 }
 
 /// An export under way.

@@ -1,5 +1,6 @@
 //! Reactions: an emoji that somebody puts on a message, and takes away by putting it again.
 
+use super::lists::identity_parameter;
 use super::messages::{checked_sender, ids_of, not_in_this_room};
 use super::rooms::room_id;
 use super::text::no_nul;
@@ -17,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const PAGE: u32 = 1000;
-/// Bytes of an emoji: some are made of many code points.
+/// Characters of an emoji: families and flags are made of many.
 const LONGEST_EMOJI: usize = 32;
 
 pub fn router() -> OpenApiRouter<App> {
@@ -32,7 +33,7 @@ pub fn router() -> OpenApiRouter<App> {
 struct ToggleReaction {
     /// 1 to 100 characters. With an access token it may be left out.
     sender: Option<String>,
-    /// An emoji or a short word, 1 to 32 bytes.
+    /// An emoji or a short word, 1 to 32 characters.
     emoji: String,
 }
 
@@ -93,7 +94,7 @@ fn checked_emoji(emoji: &str) -> Result<&str> {
     if emoji.is_empty() {
         return Err(Error::Invalid("Emoji must not be empty".into()));
     }
-    if emoji.len() > LONGEST_EMOJI {
+    if emoji.chars().count() > LONGEST_EMOJI {
         return Err(Error::Invalid("Emoji too long (max 32 characters)".into()));
     }
     no_nul(emoji, "Emoji must be text").map(|()| emoji)
@@ -112,11 +113,11 @@ async fn remove_reaction(
     Path(path): Path<(String, String)>,
     params: Params,
 ) -> Result<Json<ReactionRemoved>> {
-    let sender = caller.identity("sender", params.required("sender").ok().map(Into::into))?;
+    const EMPTY: &str = "Sender and emoji are required";
+    let sender = identity_parameter(&caller, &params, "sender", EMPTY)?;
     let emoji = params.required("emoji")?.trim().to_owned();
-    let sender = sender.trim().to_owned();
-    if sender.is_empty() || emoji.is_empty() {
-        return Err(Error::Invalid("Sender and emoji are required".into()));
+    if emoji.is_empty() {
+        return Err(Error::Invalid(EMPTY.into()));
     }
     checked_sender(&sender)?;
     checked_emoji(&emoji)?;

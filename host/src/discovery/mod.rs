@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-const CAPABILITIES: [&str; 11] = [
+const CAPABILITIES: [&str; 18] = [
     "rooms",
     "messages",
     "direct_messages",
@@ -30,10 +30,17 @@ const CAPABILITIES: [&str; 11] = [
     "profiles",
     "webhooks",
     "search_fts5",
+    "file_attachments",
+    "pinning",
+    "incoming_webhooks",
+    "read_positions",
+    "archiving",
+    "bookmarks",
+    "typing_indicators",
 ];
 
 /// Names that clients know, with the route of each.
-const ENDPOINTS: [(&str, &str); 18] = [
+const ENDPOINTS: [(&str, &str); 19] = [
     ("health", "/api/v1/health"),
     ("ready", "/api/v1/ready"),
     ("stats", "/api/v1/stats"),
@@ -49,8 +56,9 @@ const ENDPOINTS: [(&str, &str); 18] = [
     ("profiles", "/api/v1/profiles"),
     ("dm", "/api/v1/dm"),
     ("files", "/api/v1/rooms/{id}/files"),
+    ("discover", "/api/v1/discover"),
     ("openapi", "/api/v1/openapi.json"),
-    ("llms_txt", "/llms.txt"),
+    ("llms_txt", "/api/v1/llms.txt"),
     ("skills", "/.well-known/skills/index.json"),
 ];
 

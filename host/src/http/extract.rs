@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use http_body_util::LengthLimitError;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -104,6 +105,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
+/// All but the characters that mean the same escaped and plain (RFC 3986, 2.3), so that a link's parameters read as they were sent.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Query parameters. Of one given twice the last counts; an empty one is absent.
 #[derive(Debug, Default)]
 pub struct Params(HashMap<String, String>);
@@ -151,8 +155,7 @@ impl Params {
         let kept = |name: &str| !["cursor", "ticket"].contains(&name);
         let mut pairs: Vec<_> = self.0.iter().filter(|(name, value)| kept(name) && !value.is_empty()).collect();
         pairs.sort();
-        let escaped =
-            |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        let escaped = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
         let query: String =
             pairs.iter().map(|(name, value)| format!("{}={}&", escaped(name), escaped(value))).collect();
         let link = format!("<{path}?{query}cursor={cursor}>; rel=\"next\"");
@@ -253,6 +256,13 @@ mod tests {
         for wrong in ["n=x", "n=1.5", "n=--1", "n=1e3", "n=%20"] {
             assert!(number(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn link_repeats_the_parameters_as_they_were_sent() {
+        let params = Params::parse("before_seq=9&sender=a%26b%20%3E&limit=&ticket=x&cursor=c1").unwrap();
+        let (_, link) = params.next_link("/list", 10);
+        assert_eq!(link, "</list?before_seq=9&sender=a%26b%20%3E&cursor=ca>; rel=\"next\"");
     }
 
     proptest! {
