@@ -254,3 +254,25 @@ async fn direct_messages_are_live_for_their_two_people_alone() {
     assert_eq!(names(&eves), ["profile_updated", "message"]);
     assert!(bobs.contains(&format!("id:{private}\n")) && !eves.contains(&secret.id.to_string()));
 }
+
+#[tokio::test]
+async fn room_of_direct_messages_is_there_for_its_two_people_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let id = dm(&store).await.id;
+    let person = |name: &str| Viewer::Person(name.into());
+    for (viewer, sees) in [
+        (person("ann"), true),
+        (person("bob"), true),
+        (Viewer::Everyone, true),
+        (person("eve"), false),
+        (person("Ann"), false),
+        (person(""), false),
+        (Viewer::Nobody, false),
+    ] {
+        let asked = viewer.clone();
+        let found = store.read(move |read| read.visible_room(id, &asked)).await;
+        let unknown = matches!(found, Err(Error::NotFound(_)));
+        assert_eq!((found.is_ok(), unknown), (sees, !sees), "{viewer:?}");
+    }
+}

@@ -47,11 +47,18 @@ const SUMS: [(Count, &str); 17] = [
 ];
 
 /// Rows that nothing may leave behind: how many there are of each that should not be.
-const STRAY: [&str; 9] = [
+const STRAY: [&str; 12] = [
     "select count(*) from messages_search where rowid not in (select seq from messages)",
     "select count(*) from messages where seq not in (select rowid from messages_search)",
     "select count(*) from messages where seq not in (select seq from events where kind = 1)",
     "select count(*) from mentions where seq not in (select seq from messages)",
+    // Words and mentions are those of the text as it is now.
+    "select count(*) from messages where (json ->> '$.content' like 'said anew%')
+         <> (seq in (select rowid from messages_search where messages_search match 'anew'))",
+    "select count(*) from messages where (json ->> '$.content' like '%@dan')
+         <> (seq in (select seq from mentions where word = 'dan'))",
+    "select count(*) from messages where (json ->> '$.content' like '%@bob')
+         <> (seq in (select seq from mentions where word = 'bob'))",
     "select count(*) from edits where seq not in (select seq from messages)",
     "select count(*) from participants p where message_count <>
          (select count(*) from messages m where m.room = p.room and m.sender = p.sender)
