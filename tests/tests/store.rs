@@ -191,3 +191,49 @@ async fn ends_in_good_order_although_a_stream_is_open_and_a_turn_runs() {
         agent.assert_one_key_per_message();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_of_the_version_before_is_served_with_all_that_was_in_it() {
+    let setup = Setup::new("");
+    let path = setup.folder().join("data/arcuate.db");
+    fs::create_dir_all(path.parent().expect("a folder")).expect("the store's folder");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/data/store_1.db"), &path).expect("a store of the version before");
+    let host = setup.start().await;
+    let rooms = host.get("/api/v1/rooms").await.ok();
+    let sizes: Vec<_> =
+        rooms.as_array().expect("rooms").iter().map(|room| (&room["name"], &room["message_count"])).collect();
+    assert_eq!(sizes, [(&json!("lab"), &json!(300)), (&json!("general"), &json!(302))]);
+    let (lab, general) = (rooms[0]["id"].as_str().expect("an id"), rooms[1]["id"].as_str().expect("an id"));
+
+    let messages = host.get(&format!("/api/v1/rooms/{general}/messages?after=0&limit=2")).await.ok();
+    assert_eq!((&messages[0]["metadata"], &messages[1]["reply_to"]), (&json!({ "mood": "fine" }), &messages[0]["id"]));
+    let unread = host.get("/api/v1/unread?sender=ada").await.ok();
+    assert_eq!(unread["total_unread"], 602 - 201, "all but her own");
+    let mentions = host.get("/api/v1/mentions?target=CI%20Bot").await.ok();
+    assert_eq!((&mentions["count"], &mentions["mentions"][0]["seq"]), (&json!(1), &json!(2)));
+    assert_eq!(host.get("/api/v1/mentions/unread?target=bob").await.ok()["total_unread"], 1);
+    let found = host.get("/api/v1/search?q=%22note%20296%22").await.ok();
+    assert_eq!((&found["count"], &found["results"][0]["sender"]), (&json!(1), &json!("cyd")));
+    let stats = host.get("/api/v1/stats").await.ok();
+    assert_eq!([&stats["rooms"], &stats["messages"], &stats["threads"]], [&json!(2), &json!(610), &json!(5)]);
+    assert_eq!(stats["by_sender_type"], json!({ "agent": 5, "human": 5, "unspecified": 600 }));
+    let people = host.get(&format!("/api/v1/rooms/{lab}/participants")).await.ok();
+    let counts = people.as_array().expect("people").iter().filter_map(|person| person["message_count"].as_i64());
+    assert_eq!(counts.sum::<i64>(), 300);
+    let thread = format!("/api/v1/rooms/{general}/messages/{}/thread", messages[1]["id"].as_str().expect("an id"));
+    assert_eq!(host.get(&thread).await.ok()["root"]["seq"], 2);
+    let conversations = host.operator().get("/api/v1/admin/conversations").await;
+    assert_eq!(conversations.json().to_string().matches("\"s0\"").count(), 1, "{conversations:?}");
+
+    // It goes on where it was: with the next number, for whoever reads from an old cursor too.
+    let mut stream = Stream::open(host.client(), lab, "?after=602", &[]).await;
+    let posted = host.say(lab, "hello @bob").await;
+    assert!(posted["seq"].as_i64() > Some(611), "{posted}");
+    let seqs =
+        [stream.next_real().await, stream.next_real().await].map(|event| event.expect("an event").data["seq"].clone());
+    assert_eq!(seqs, [json!(603), posted["seq"].clone()]);
+    let first = messages[0]["id"].as_str().expect("an id");
+    let delete = format!("/api/v1/rooms/{general}/messages/{first}?sender=ada");
+    host.client().ask(reqwest::Method::DELETE, &delete).await.ok();
+    assert_eq!(host.get("/api/v1/mentions?target=bob").await.ok()["count"], 1, "the new one alone");
+}

@@ -82,6 +82,10 @@ async fn storm_over_webhooks_loses_nothing_and_keeps_the_order() {
     assert!(total >= events, "{total} of {events} were written");
 
     let look = || async {
+        // Cheap first: reading all bodies again and again would take the time that the host needs.
+        if receiver.count() < total || taken(&receiver.posts()) < total {
+            return None;
+        }
         let arrived = arrived(&receiver.posts());
         let missing = |(room, seqs): (&String, &Vec<i64>)| arrived.get(room).is_none_or(|got| got.len() < seqs.len());
         (!written.iter().any(missing)).then_some(arrived)
@@ -120,6 +124,12 @@ async fn write(client: Client, rooms: Vec<String>, count: Arc<AtomicUsize>, even
         }
     }
     Writing { written }
+}
+
+/// Events that were taken at least once.
+fn taken(posts: &[Post]) -> usize {
+    let taken = posts.iter().filter(|post| post.status == 200).map(|post| post.header("webhook-id"));
+    taken.collect::<std::collections::HashSet<_>>().len()
 }
 
 /// Events by room in the order of their first success, with their ids.

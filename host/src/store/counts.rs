@@ -99,13 +99,17 @@ impl WriterThread {
                        on conflict (name) do update set value = value + excluded.value";
             prepare(&self.connection, sql)?.execute(params![count.name(), change])?;
         }
-        let newest: BTreeMap<&str, &SenderSeen> =
-            self.effects.senders.iter().map(|seen| (seen.sender.as_str(), seen)).collect();
-        for seen in newest.values() {
+        // In their order, so that one who says no type keeps the one said before in the same commit.
+        let mut newest: BTreeMap<&str, (Option<&str>, Micros)> = BTreeMap::new();
+        for SenderSeen { sender, sender_type, at } in &self.effects.senders {
+            let seen = newest.entry(sender).or_insert((None, *at));
+            *seen = (sender_type.as_deref().or(seen.0), *at);
+        }
+        for (sender, (sender_type, at)) in newest {
             let sql = "insert into senders (sender, sender_type, last_seen) values (?1, ?2, ?3)
                        on conflict (sender) do update set sender_type = coalesce(excluded.sender_type, sender_type),
                                                           last_seen = excluded.last_seen";
-            prepare(&self.connection, sql)?.execute(params![seen.sender, seen.sender_type, seen.at])?;
+            prepare(&self.connection, sql)?.execute(params![sender, sender_type, at])?;
         }
         Ok(())
     }

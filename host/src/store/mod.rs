@@ -343,6 +343,8 @@ mod tests_slices;
 #[cfg(test)]
 mod tests_streams;
 #[cfg(test)]
+mod tests_sums;
+#[cfg(test)]
 mod tests_tokens;
 #[cfg(test)]
 mod tests_webhooks;

@@ -70,9 +70,22 @@ impl Readers {
 fn run(connection: &Connection, queries: &Receiver<Query>) {
     while let Ok(query) = queries.recv() {
         // A panic costs its query, not the thread: its sender is dropped, which the caller sees.
-        let result = catch_unwind(AssertUnwindSafe(|| query(&Read { connection })));
+        let result = catch_unwind(AssertUnwindSafe(|| in_one_state(connection, || query(&Read { connection }))));
         if result.is_err() {
             tracing::error!("a query of the store panicked");
         }
+        // What a panic left open would hold this thread at an old state.
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("rollback");
+        }
     }
+}
+
+/// All statements of one query see the same state, whatever is committed meanwhile: counts that are taken from one another must not be
+/// of two states.
+fn in_one_state(connection: &Connection, query: impl FnOnce()) {
+    // What keeps a transaction from beginning is told by the query's own statements.
+    let _ = connection.execute_batch("begin");
+    query();
+    let _ = connection.execute_batch("commit");
 }

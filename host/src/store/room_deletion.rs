@@ -78,15 +78,13 @@ impl Tx<'_> {
             }
             RoomKind::Bridge => {}
         }
+        // Endpoints and hooks take themselves off the sums when they hear of the room's end.
         let rows = [
             (Count::Reactions, "select count(*) from reactions where room = ?1"),
             (Count::Pins, "select count(*) from pins where room = ?1"),
             (Count::Bookmarks, "select count(*) from bookmarks where room = ?1"),
             (Count::Files, "select count(*) from files where room = ?1"),
             (Count::FileBytes, "select coalesce(sum(size), 0) from files where room = ?1"),
-            (Count::Webhooks, "select count(*) from webhooks where room = ?1"),
-            (Count::ActiveWebhooks, "select coalesce(sum(active <> 0), 0) from webhooks where room = ?1"),
-            (Count::IncomingWebhooks, "select count(*) from incoming_webhooks where room = ?1"),
         ];
         for (count, sql) in rows {
             self.tally(count, -read.number(sql, [room.key])?);

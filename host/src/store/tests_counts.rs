@@ -164,3 +164,45 @@ async fn store_of_the_version_before_opens_with_its_data_and_its_counts() {
         "bob in two new messages; one of the old went"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn query_sees_one_state_from_its_beginning_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let lab = room(&store, "lab").await;
+    post(&store, lab.id, "ann").await;
+    let (half, halfway) = tokio::sync::oneshot::channel();
+    let (written, go_on) = std::sync::mpsc::channel();
+    let reading = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let query = move |read: &Read<'_>| {
+                let before = (read.head()?, read.count(Count::Messages)?);
+                half.send(()).expect("somebody waits for it");
+                go_on.recv().expect("something was written");
+                Ok((before, (read.head()?, read.count(Count::Messages)?)))
+            };
+            store.read(query).await
+        }
+    });
+    halfway.await.unwrap();
+    let (newer, ..) = post(&store, lab.id, "ann").await;
+    written.send(()).unwrap();
+    let (before, after) = reading.await.unwrap().unwrap();
+    assert_eq!(before, after, "what is written meanwhile is not in it");
+    assert_eq!(store.read(|read| read.head()).await.unwrap(), newer, "the next one sees it");
+    let panics = store.read(|read| -> Result<i64> { panic!("on purpose, at {:?}", read.head()) });
+    assert!(panics.await.is_err());
+    let (newest, ..) = post(&store, lab.id, "ann").await;
+    assert_eq!(store.read(|read| read.head()).await.unwrap(), newest, "a panic holds nobody at an old state");
+}
+
+#[tokio::test]
+async fn sender_keeps_the_type_that_was_said_before_in_the_same_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let lab = room(&store, "lab").await;
+    let said = [Some("agent"), None].map(|kind| Draft::new(lab.id, "ann", "hello", &serde_json::json!({}), kind).ok());
+    store.write(move |tx| tx.broadcast(&said, &Viewer::Everyone)).await.unwrap();
+    assert_eq!(store.read(|read| read.active_senders(0)).await.unwrap(), (1, 0, 1));
+}

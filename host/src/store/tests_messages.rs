@@ -126,3 +126,21 @@ async fn deep_and_broad_threads_are_whole() {
     let depths: Vec<_> = behind.replies.iter().map(|reply| reply.depth).collect();
     assert_eq!((depths, behind.root.seq, behind.replies[0].message.seq), (vec![DEEP, 1], root_seq, deepest_seq));
 }
+
+#[tokio::test]
+async fn times_rise_with_the_numbers_also_where_the_clock_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        Options { path: folder.path().join("arcuate.db"), full_durability: false, readers: 1, existing: false };
+    let store = Store::open(&options, Arc::default()).expect("the store opens").0;
+    let lab = room(&store, "lab").await;
+    let posted = post(&store, (0..300).map(|_| draft(lab.id, "ann", "agent")).collect()).await;
+    assert!(posted.is_sorted_by(|a, b| (a.seq, a.created_at) < (b.seq, b.created_at) && a.created_at < b.created_at));
+    // As if they had been written by a clock that went an hour before this one.
+    let hour = 3_600_000_000;
+    store.write(move |tx| tx.execute("update messages set created_at = created_at + ?1", [hour])).await.unwrap();
+    store.close().await;
+    let store = Store::open(&options, Arc::default()).expect("the store opens again").0;
+    let next = post(&store, vec![draft(lab.id, "ann", "agent")]).await.remove(0);
+    assert!(next.created_at > posted[299].created_at + hour, "not before those that are there");
+}

@@ -290,3 +290,26 @@ async fn deleted_room_takes_its_files_webhooks_and_waiting_jobs_along() {
     let ended = |state: &str| ("webhook".to_owned(), state.to_owned(), 1);
     assert_eq!(jobs, [ended("completed"), ended("flushed")], "what ended stays on record");
 }
+
+#[tokio::test]
+async fn export_of_a_large_room_has_each_message_once_page_after_page() {
+    let (_folder, store) = temporary();
+    let (lab, other) = (room(&store, "lab").await, room(&store, "other").await);
+    let rare = post(&store, other.id, 1).await;
+    let first = post(&store, lab.id, 1).await;
+    post(&store, other.id, 1).await;
+    let last = post(&store, lab.id, 2500).await;
+    for (sender, expected) in [(None, 2501), (Some("ann"), 2501), (Some("nobody"), 0)] {
+        let (mut seqs, mut pages, mut after) = (Vec::new(), 0, Some(0));
+        while let Some(from) = after {
+            let query = ExportQuery { after: from, last, sender: sender.map(Into::into) };
+            let page = store.read(move |read| read.export_page(&lab, &query)).await.unwrap();
+            seqs.extend(page.messages.iter().map(|message| message.seq));
+            (pages, after) = (pages + 1, page.after);
+        }
+        assert!(pages >= 3 && seqs.is_sorted_by(|a, b| a < b), "{pages} pages, ascending");
+        assert_eq!(seqs.len(), expected, "{sender:?}");
+        assert!(seqs.first().is_none_or(|seq| *seq == first) && seqs.last().is_none_or(|seq| *seq == last));
+        assert!(!seqs.contains(&rare), "another room's");
+    }
+}

@@ -183,11 +183,11 @@ async fn end_of_a_room_ends_its_streams_live_and_for_those_who_lag() {
     sent(&mut live, "heartbeat").await;
     sent(&mut all, "heartbeat").await;
     // One that takes nothing until the room is gone.
-    let mut lagging = read(&store, Scope::Room(lab.key), 1).await;
+    let mut lagging = read(&store, Scope::Room(lab.key), 0).await;
     post(&store, &lab).await;
     store.write(move |tx| tx.record(Some(lab.key), Kind::RoomDeleted, |_| "{}".into())).await.unwrap();
     assert_eq!(names(&sent(&mut live, "").await), ["message", "room_deleted"]);
-    assert_eq!(names(&sent(&mut lagging, "").await), ["message", "room_deleted"]);
+    assert_eq!(names(&sent(&mut lagging, "").await), ["room_created", "message", "room_deleted"]);
     profile(&store).await;
     assert_eq!(names(&sent(&mut all, "profile_updated").await), ["message", "room_deleted", "profile_updated"]);
 }
@@ -253,4 +253,26 @@ async fn direct_messages_are_live_for_their_two_people_alone() {
     assert_eq!(names(&sent(&mut later, &last).await), ["message"], "nor in replay");
     assert_eq!(names(&eves), ["profile_updated", "message"]);
     assert!(bobs.contains(&format!("id:{private}\n")) && !eves.contains(&secret.id.to_string()));
+}
+
+#[tokio::test]
+async fn room_of_direct_messages_is_there_for_its_two_people_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("arcuate.db"));
+    let id = dm(&store).await.id;
+    let person = |name: &str| Viewer::Person(name.into());
+    for (viewer, sees) in [
+        (person("ann"), true),
+        (person("bob"), true),
+        (Viewer::Everyone, true),
+        (person("eve"), false),
+        (person("Ann"), false),
+        (person(""), false),
+        (Viewer::Nobody, false),
+    ] {
+        let asked = viewer.clone();
+        let found = store.read(move |read| read.visible_room(id, &asked)).await;
+        let unknown = matches!(found, Err(Error::NotFound(_)));
+        assert_eq!((found.is_ok(), unknown), (sees, !sees), "{viewer:?}");
+    }
 }

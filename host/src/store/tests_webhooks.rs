@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{JobId, WebhookId};
+use futures_util::FutureExt;
 use plugin_api::types::{Outcome, Work};
 use slots::Policy;
 
@@ -294,4 +295,34 @@ async fn delivery_is_made_again_under_its_own_id() {
     let counts = store.read(|read| read.job_counts()).await.unwrap();
     let left: Vec<_> = counts.iter().filter(|(_, _, count)| *count != 0).collect();
     assert_eq!(left.len(), 1, "one job, completed: {left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_write_in_a_shared_commit_is_heard_by_nobody_and_holds_no_slot() {
+    let Fixture { store, mut handed, room, .. } = fixture().await;
+    open(&store, 4);
+    webhook(&store, room, "*").await;
+    let mut heard = store.bus().subscribe(crate::live::bus::Topic::All);
+    // The writer is held, so that the next three wait and share a commit.
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let mut holding = Box::pin(store.write(move |_| Ok(held.recv().is_ok())));
+    assert!((&mut holding).now_or_never().is_none());
+    let say = |text: &'static str| {
+        store.write(move |tx| {
+            let draft = Draft::new(room.id, "ann", text, &serde_json::json!({}), None)?;
+            let posted = tx.post_message(&draft, None, &Viewer::Everyone)?;
+            if text == "refused" { Err(Error::Conflict("changed my mind".into())) } else { Ok(posted.seq) }
+        })
+    };
+    let mut waiting = Box::pin(futures_util::future::join_all([say("refused"), say("first"), say("second")]));
+    assert!((&mut waiting).now_or_never().is_none());
+    go.send(()).unwrap();
+    assert!(holding.await.unwrap());
+    let written: Vec<i64> = waiting.await.into_iter().flatten().collect();
+    let piece = heard.next().await.expect("a piece");
+    let seqs: Vec<i64> = piece.frames.iter().map(|frame| frame.seq).collect();
+    assert_eq!((written.len(), seqs), (2, written), "in one piece, and nothing else");
+    let claimed = handed.next().await.expect("the first one's job");
+    assert_eq!(body(&claimed)["data"]["content"], "first");
+    assert_eq!(store.with_slots(|slots| slots.free("webhook")), 3, "one job of the lane is under way");
 }
