@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const PAGE: u32 = 1000;
-/// Bytes of an emoji: some are made of many code points.
+/// Characters of an emoji: some are made of many.
 const LONGEST_EMOJI: usize = 32;
 
 pub fn router() -> OpenApiRouter<App> {
@@ -32,7 +32,7 @@ pub fn router() -> OpenApiRouter<App> {
 struct ToggleReaction {
     /// 1 to 100 characters. With an access token it may be left out.
     sender: Option<String>,
-    /// An emoji or a short word, 1 to 32 bytes.
+    /// An emoji or a short word, 1 to 32 characters.
     emoji: String,
 }
 
@@ -93,7 +93,7 @@ fn checked_emoji(emoji: &str) -> Result<&str> {
     if emoji.is_empty() {
         return Err(Error::Invalid("Emoji must not be empty".into()));
     }
-    if emoji.len() > LONGEST_EMOJI {
+    if emoji.chars().count() > LONGEST_EMOJI {
         return Err(Error::Invalid("Emoji too long (max 32 characters)".into()));
     }
     no_nul(emoji, "Emoji must be text").map(|()| emoji)
