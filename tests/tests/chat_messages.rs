@@ -312,6 +312,7 @@ async fn null_is_absent_and_what_is_no_text_is_refused() {
         r#"{"sender":"ada","content":"\ud800"}"#,
         r#"{"sender":"\udfff","content":"x"}"#,
         r#"{"sender":"ada","content":"x","metadata":{"a":"\ud83d"}}"#,
+        r#"{"sender":"ada","content":"x","unknown":["\ud83d"]}"#,
         r#"{"sender":"ada","content":"x","metadata":1e999}"#,
     ] {
         ask(text.into()).await.refused(400, "not JSON");

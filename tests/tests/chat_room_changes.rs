@@ -74,6 +74,11 @@ async fn update_with_wrong_fields_is_refused() {
         .json(&json!({}))
         .await
         .refused(403, "Invalid admin key for this room");
+    // Of two keys the bearer token counts.
+    let both =
+        |bearer, key| host.client().ask(Method::PUT, &path).token(bearer).header("x-admin-key", key).json(&json!({}));
+    both(&other.1, &room.1).await.refused(403, "Invalid admin key for this room");
+    both(&room.1, &other.1).await.ok();
     host.client().ask(Method::PUT, &path).token(&room.1).body("{}").await.is(415);
     host.client().ask(Method::PUT, &path).token(&room.1).json(&json!([])).await.is(422);
     put(&host, &("general".into(), room.1.clone()), &json!({})).await.refused(404, "Room not found");

@@ -16,6 +16,7 @@ mod chat_files;
 mod chat_files_crash;
 mod chat_mentions;
 mod chat_messages;
+mod chat_numbers;
 mod chat_participants;
 mod chat_pins;
 mod chat_presence;

@@ -90,7 +90,7 @@ fn own(name: &str, field: &str, given: Option<&str>) -> Result<String> {
 pub struct RoomKey {
     /// Every room that the caller may see.
     opens_all: bool,
-    digests: Vec<[u8; 32]>,
+    digest: Option<[u8; 32]>,
 }
 
 impl RoomKey {
@@ -100,18 +100,19 @@ impl RoomKey {
     }
 
     pub fn opens(&self, room: &RoomRef) -> bool {
-        let own = |expected: &[u8; 32]| self.digests.iter().any(|given| given.ct_eq(expected).into());
-        self.opens_all || room.admin_key.as_ref().is_some_and(own)
+        let own = || Some(bool::from(self.digest?.ct_eq(room.admin_key.as_ref()?)));
+        self.opens_all || own().unwrap_or(false)
     }
 
-    /// In token mode the access token takes `Authorization`, so that a key comes in `X-Admin-Key` alone.
+    /// A bearer token counts before `X-Admin-Key`. In token mode the access token takes `Authorization`, so that a key comes in
+    /// `X-Admin-Key` alone.
     fn find(parts: &Parts, app: &App) -> Option<Self> {
         let header = parts.headers.get("x-admin-key").and_then(|value| value.to_str().ok()).map(str::trim);
         let bearer = bearer(&parts.headers).filter(|_| app.config.auth.mode == AuthMode::Lan);
-        let keys: Vec<&str> = [bearer, header].into_iter().flatten().filter(|key| !key.is_empty()).collect();
+        let key = [bearer, header].into_iter().flatten().find(|key| !key.is_empty());
         let granted = parts.extensions.get::<Grant>().is_some_and(|grant| grant.allows(Scope::Admin));
-        let opens_all = granted || keys.iter().any(|key| same_key(key, &app.admin_token));
-        (opens_all || !keys.is_empty()).then(|| Self { opens_all, digests: keys.into_iter().map(digest).collect() })
+        let opens_all = granted || key.is_some_and(|key| same_key(key, &app.admin_token));
+        (opens_all || key.is_some()).then(|| Self { opens_all, digest: key.map(digest) })
     }
 }
 

@@ -79,6 +79,9 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     // Syntax first, to the end: a field's mistake is told only of a text that is JSON.
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map_err(|error| Error::Invalid(format!("The body is not JSON: {error}")))?;
+    if has_lone_surrogate(text) {
+        return Err(Error::Invalid("The body is not JSON: it has half of a surrogate pair, which is no text".into()));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -91,6 +94,23 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
             _ => Error::Invalid(format!("The body is not JSON: {text}")),
         }
     })
+}
+
+/// Whether a `\u` escape of what is JSON otherwise stands for half a character. Parsing finds it in known fields
+/// only: what is skipped is not decoded.
+fn has_lone_surrogate(json: &str) -> bool {
+    let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let mut rest = json;
+    while let Some(escape) = rest.find('\\').map(|at| &rest[at..]) {
+        let length = match unit(escape) {
+            None => 2,
+            Some(0xD800..=0xDBFF) if matches!(unit(&escape[6..]), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => return true,
+            Some(_) => 6,
+        };
+        rest = &escape[length..];
+    }
+    false
 }
 
 /// The varying parts of the path.
@@ -241,6 +261,27 @@ mod tests {
         assert!(matches!(error(r#"{"sender":1"#), Error::Invalid(_)), "syntax comes first");
         assert!(matches!(error(""), Error::Invalid(_)));
         assert!(matches!(error(&("[".repeat(100_000))), Error::Invalid(_)), "depth is bounded");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_wherever_it_stands() {
+        for wrong in [
+            r#"{"sender":"\ud800"}"#,
+            r#"{"sender":"a","unknown":"\ud800"}"#,
+            r#"{"sender":"a","unknown":{"deep":["\udc00 x"]}}"#,
+            r#"{"sender":"a","\uD83D":1}"#,
+            r#"{"sender":"a","unknown":"\ud83d\ud83d\ude00"}"#,
+            r#"{"sender":"a","unknown":"\\\ud83d\n"}"#,
+        ] {
+            assert!(matches!(error(wrong), Error::Invalid(_)), "{wrong}");
+        }
+        for right in [
+            r#"{"sender":"a","unknown":"\ud83d\ude00\u00e9\n"}"#,
+            r#"{"sender":"a","unknown":"\\ud800 \" é"}"#,
+            r#"{"sender":"\uD83D\uDE00"}"#,
+        ] {
+            assert!(read_json::<Form>(right.as_bytes()).is_ok(), "{right}");
+        }
     }
 
     #[test]

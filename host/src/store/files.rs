@@ -2,7 +2,7 @@
 
 use super::blobs::Hash;
 use super::counts::Count;
-use super::rooms::{RoomRef, Viewer};
+use super::rooms::{RoomRef, Viewer, numbered};
 use super::{Kind, Read, Tx, sql_error};
 use crate::clock::Micros;
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Tx<'_> {
         let NewFile { sender, filename, content_type, size, hash } = file.clone();
         let (id, room_id, created_at) = (FileId::new(), room.id, self.stamp());
         let mut row = FileRow { event: 0, id, room_id, sender, filename, content_type, size, hash, created_at };
-        row.event = self.record(Some(room.key), Kind::FileUploaded, |_| event(&row))?;
+        row.event = self.record(Some(room.key), Kind::FileUploaded, |seq| numbered(event(&row), seq))?;
         self.execute(
             "insert into files (event, id, room, sender, filename, content_type, size, hash, created_at)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
