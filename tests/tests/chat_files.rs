@@ -279,6 +279,26 @@ async fn what_could_act_in_a_browser_comes_as_attachment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn name_of_a_download_neither_leaves_its_folder_nor_hides_its_ending() {
+    let host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    for (name, ascii, whole) in [
+        ("../../etc/passwd", ".._.._etc_passwd", ".._.._etc_passwd"),
+        ("..\\evil.exe", ".._evil.exe", ".._evil.exe"),
+        ("photo\u{202e}gnp.exe", "photo_gnp.exe", "photo_gnp.exe"),
+        ("a\"; filename=\"b", "a_; filename=_b", "a%22%3B%20filename%3D%22b"),
+        ("é\r\nset-cookie: a=b", "___set-cookie: a=b", "%C3%A9__set-cookie%3A%20a%3Db"),
+    ] {
+        let file = upload(&host, &room, name, "text/plain", b"x").await.ok();
+        assert_eq!(file["filename"], name, "described as it was given");
+        let given = host.get(file["url"].as_str().expect("an address")).await;
+        let expected = format!("inline; filename=\"{ascii}\"; filename*=UTF-8''{whole}");
+        assert_eq!(given.header("content-disposition"), expected);
+        assert_eq!(given.header("set-cookie"), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_of_a_room_are_listed_newest_first_in_pages() {
     let host = Host::start("").await;
     let (room, other) = (host.room("kitchen").await, host.room("hall").await);

@@ -2,6 +2,7 @@
 
 mod access;
 mod agent_failures;
+mod attacks;
 mod bad_input;
 mod bridge_failures;
 mod bridge_pollers;

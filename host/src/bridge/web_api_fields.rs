@@ -3,17 +3,21 @@
 use super::ingest::CONTENT_CHARACTERS;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use crate::http::Params;
+use crate::http::{Params, bounded_values};
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
     pub(super) fn parse(body: &[u8]) -> Result<Self> {
+        let wrong = |error| Error::Invalid(format!("Invalid JSON: {error}"));
+        serde_json::from_slice::<IgnoredAny>(body).map_err(wrong)?;
+        bounded_values(body)?;
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Error::Invalid("The body must be a JSON object".into())),
-            Err(error) => Err(Error::Invalid(format!("Invalid JSON: {error}"))),
+            Err(error) => Err(wrong(error)),
         }
     }
 

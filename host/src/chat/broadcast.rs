@@ -72,7 +72,7 @@ async fn broadcast(
     caller: Caller,
     Client(client): Client,
     Body(body): Body<Broadcast>,
-) -> Result<Json<BroadcastSent>> {
+) -> Result<Response> {
     let (sender, viewer) = (caller.identity("sender", body.sender)?, caller.viewer());
     let (sender, content) = (checked_sender(&sender)?, checked_content(&body.content)?);
     let metadata = body.metadata.unwrap_or_else(|| json!({}));
@@ -84,7 +84,7 @@ async fn broadcast(
     if body.room_ids.len() > MOST_ROOMS {
         return Err(Error::Invalid(format!("Broadcast is limited to {MOST_ROOMS} rooms per call")));
     }
-    app.limits.broadcasts.charge(client)?;
+    let allowance = app.limits.broadcasts.charge(client)?;
     let draft = |id: &String| {
         let room = id.trim().parse().ok();
         room.map(|room| Draft::new(room, sender, content, &metadata, sender_type)).transpose()
@@ -93,7 +93,8 @@ async fn broadcast(
     let posted = app.store.write(move |tx| tx.broadcast(&drafts, &viewer)).await?;
     let results: Vec<_> = body.room_ids.iter().zip(posted).map(|(id, posted)| result(id, posted)).collect();
     let sent = results.iter().filter(|result| result.success).count();
-    Ok(Json(BroadcastSent { sent, failed: results.len() - sent, results }))
+    let answer = Json(BroadcastSent { sent, failed: results.len() - sent, results });
+    Ok(with_allowance(answer.into_response(), allowance))
 }
 
 fn result(id: &str, posted: Option<Posted>) -> BroadcastResult {

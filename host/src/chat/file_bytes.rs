@@ -121,7 +121,15 @@ fn disposition(file: &FileRow) -> String {
     let kind = if is_shown(&file.content_type) { "inline" } else { "attachment" };
     let plain = |letter: char| (letter == ' ' || letter.is_ascii_graphic()) && !"\"\\/%".contains(letter);
     let ascii: String = file.filename.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
-    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(&file.filename, ESCAPED))
+    let name: String = file.filename.chars().map(|letter| if deceives(letter) { '_' } else { letter }).collect();
+    format!("{kind}; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(&name, ESCAPED))
+}
+
+/// Letters that lead out of the folder of downloads, or turn a name around so that its ending looks like another.
+fn deceives(letter: char) -> bool {
+    let turns =
+        matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || letter.is_control() || "/\\".contains(letter)
 }
 
 /// What can do no harm in a browser. A value that names several types is none of them: browsers may take the last one.

@@ -3,7 +3,9 @@
 use super::files::UploadFile;
 use super::text::bounded;
 use crate::error::{Error, Result};
-use crate::http::{Caller, LARGEST_BODY, body_error, is_json, read_body_within, read_json};
+use crate::http::{
+    Caller, LARGEST_BODY, NoProgress, Progress, body_error, in_pieces, is_json, read_body_within, read_json,
+};
 use crate::state::App;
 use crate::store::Incoming;
 use axum::extract::multipart::{Field, MultipartError};
@@ -64,11 +66,13 @@ async fn read_whole(app: &App, caller: &Caller, request: Request) -> Result<Form
 /// The parts of a form, in any order; those of other names are passed over.
 async fn read_parts(app: &App, caller: &Caller, request: Request) -> Result<Form> {
     let most = largest_body(app);
+    let (request, progress) = in_pieces(request);
     let mut parts = Multipart::from_request(request, app).await.map_err(|rejection| {
         Error::Invalid(format!("The form cannot be read: {}", rejection.body_text().to_lowercase()))
     })?;
     let (mut given_sender, mut file) = (None, None);
     while let Some(mut part) = parts.next_field().await.map_err(|error| form_error(&error, most))? {
+        progress.made();
         match part.name() {
             Some("sender") => given_sender = Some(read_text(&mut part, most).await?),
             Some("file") if file.is_some() => {
@@ -76,9 +80,13 @@ async fn read_parts(app: &App, caller: &Caller, request: Request) -> Result<Form
             }
             Some("file") => {
                 let described = (filename(part.file_name().unwrap_or_default())?, content_type(part.content_type())?);
-                file = Some((described, read_content(app, &mut part, most).await?));
+                file = Some((described, read_content(app, &mut part, &progress, most).await?));
             }
-            _ => while part.chunk().await.map_err(|error| form_error(&error, most))?.is_some() {},
+            _ => {
+                while part.chunk().await.map_err(|error| form_error(&error, most))?.is_some() {
+                    progress.made();
+                }
+            }
         }
     }
     let sender = sender(caller, given_sender)?;
@@ -88,10 +96,11 @@ async fn read_parts(app: &App, caller: &Caller, request: Request) -> Result<Form
     Ok(Form { sender, filename, content_type, content })
 }
 
-async fn read_content(app: &App, part: &mut Field<'_>, most: usize) -> Result<Incoming> {
+async fn read_content(app: &App, part: &mut Field<'_>, progress: &Progress, most: usize) -> Result<Incoming> {
     let largest = app.config.limits.file_bytes;
     let mut content = app.store.receive().await?;
     while let Some(piece) = part.chunk().await.map_err(|error| form_error(&error, most))? {
+        progress.made();
         if content.size() + piece.len() as u64 > u64::from(largest) {
             return Err(Error::TooLarge(format!("File too large (max {largest} bytes)")));
         }
@@ -112,6 +121,13 @@ async fn read_text(part: &mut Field<'_>, most: usize) -> Result<String> {
 }
 
 fn form_error(error: &MultipartError, most: usize) -> Error {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NoProgress>() {
+            return Error::Invalid(format!("The form cannot be read: {error}"));
+        }
+        cause = error.source();
+    }
     match (body_error(error, most), error.status()) {
         // The body is whole; it is no form.
         (Error::Invalid(_), StatusCode::BAD_REQUEST) => {

@@ -2,12 +2,14 @@
 
 use super::LARGEST_BODY;
 use super::patience::TooSlow;
+use super::values::bounded_values;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use axum::body::{Bytes, to_bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
+use futures_util::StreamExt;
 use http_body_util::LengthLimitError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -49,7 +51,23 @@ pub async fn read_body_within(request: Request, most: usize) -> Result<Bytes> {
     if length.is_some_and(|length: u64| length > most as u64) {
         return Err(too_large(most));
     }
-    to_bytes(request.into_body(), most).await.map_err(|error| body_error(&error, most))
+    // Mostly it is one piece. Many are put together as they come: kept apart, pieces of a byte each would cost many times their size.
+    let (mut pieces, mut first, mut whole) = (request.into_body().into_data_stream(), Bytes::new(), Vec::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| body_error(&error, most))?;
+        if first.len().max(whole.len()) + piece.len() > most {
+            return Err(too_large(most));
+        }
+        if first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(if whole.is_empty() { first } else { whole.into() })
 }
 
 /// Why a body of `most` bytes at most could not be read.
@@ -82,6 +100,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if has_lone_surrogate(text) {
         return Err(Error::Invalid("The body is not JSON: it has half of a surrogate pair, which is no text".into()));
     }
+    bounded_values(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -10,14 +10,18 @@ mod manners;
 pub mod openapi;
 mod openapi_examples;
 mod patience;
+mod pieces;
 mod serve;
 mod system;
+mod values;
 
 pub use caller::{Caller, RoomKey};
 pub use client::Client;
 pub use extract::{Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_json};
 pub use home::host;
+pub use pieces::{NoProgress, Progress, in_pieces};
 pub use serve::{Listening, serve};
+pub use values::bounded_values;
 
 use crate::config::AuthMode;
 use crate::error::Error;

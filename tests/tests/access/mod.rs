@@ -11,8 +11,6 @@ mod tokens;
 
 use arcuate_tests::client::Client;
 use arcuate_tests::host::Host;
-use arcuate_tests::skip::skipped;
-use reqwest::Method;
 use serde_json::json;
 
 const TOKEN_MODE: &str = "[auth]\nmode = \"token\"\n";
@@ -36,16 +34,4 @@ async fn make(host: &Host, name: &str, scopes: &[&str]) -> String {
 async fn general(client: &Client) -> String {
     let rooms = client.get("/api/v1/rooms").await.ok();
     rooms[0]["id"].as_str().expect("a room's id").into()
-}
-
-/// Whether this build has the route; says so where it has not.
-async fn is_built(host: &Host, method: Method, path: &str) -> bool {
-    let answer = host.operator().ask(method.clone(), path).json(&json!({})).await;
-    // HEAD has no text; otherwise a route that is there says what it has not found.
-    let nothing = answer.text.is_empty() || answer.text.contains("\"Not found\"");
-    let missing = answer.status == 405 || (answer.status == 404 && nothing);
-    if missing {
-        skipped("a test of access", &format!("this build has no {method} {path}"));
-    }
-    !missing
 }

@@ -143,3 +143,39 @@ async fn mode_is_one_of_two() {
     until_is(|| host.log(), |log| log.contains("there are no access tokens yet")).await;
     assert!(!Host::start("").await.log().contains("access tokens"), "in lan mode nobody needs one");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_holds_no_token_and_no_key_as_it_was_given() {
+    let mut host = token_host().await;
+    let token = make(&host, "ada", &["write"]).await;
+    let ada = host.client().with_token(&token);
+    let room = ada.post("/api/v1/rooms", &json!({ "name": "lab" })).await.ok();
+    let key = room["admin_key"].as_str().expect("a key");
+    let ticket = ada.post("/api/v1/ws-ticket", &json!({})).await.ok();
+    let operators = std::fs::read_to_string(host.store().with_file_name("admin_token")).expect("the operator's token");
+    let secrets = [&token, key, ticket["ticket"].as_str().expect("a ticket"), operators.trim()];
+    let holds = |bytes: &[u8], secret: &str| {
+        let random = secret.rsplit('_').next().unwrap_or(secret).as_bytes();
+        bytes.windows(random.len()).any(|window| window == random)
+    };
+    let mut files = 0;
+    for moment in ["running", "ended"] {
+        let folder = host.store().parent().expect("a folder").to_owned();
+        let name = host.store().file_name().expect("a name").to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if !path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)) {
+                continue;
+            }
+            let bytes = std::fs::read(&path).expect("a file of the store");
+            files += usize::from(!bytes.is_empty());
+            for secret in secrets {
+                assert!(!holds(&bytes, secret), "{moment}: {} holds {secret}", path.display());
+            }
+        }
+        if moment == "running" {
+            host.terminate().await;
+        }
+    }
+    assert!(files >= 2, "nothing was looked at");
+}
