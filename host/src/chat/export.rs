@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use formats::{Format, Head, Writer};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -111,6 +111,8 @@ impl Export {
             }
             Some((piece.map(Bytes::from), export))
         })
+        // Whoever packs it may ask once more at its end.
+        .fuse()
     }
 
     /// The next piece of the document; None behind its end.
