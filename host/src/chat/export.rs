@@ -37,7 +37,7 @@ pub fn router() -> OpenApiRouter<App> {
            ("sender" = Option<String>, Query, description = "Only this sender's messages"),
            ("limit" = Option<i64>, Query, description = "The oldest so many, at most 10000; all if left out"),
            ("include_metadata" = Option<bool>, Query, description = "The messages' metadata too")),
-    responses((status = 200, description = "The messages", content((String = "application/json"), (String = "text/markdown"), (String = "text/csv"))),
+    responses((status = 200, description = "The messages", content((Object = "application/json"), (String = "text/markdown"), (String = "text/csv"))),
               (status = 404, description = "Room not found")))]
 async fn export_room(
     State(app): State<App>,
