@@ -63,28 +63,37 @@ impl Operation<'_> {
             let _ = write!(page, "\n{description}\n");
         }
         if let Some(keys) = self.keys() {
-            let _ = write!(page, "\n{keys}.\n");
+            let _ = write!(page, "\n{keys}\n");
         }
         self.parameters(page);
         self.body(page, document);
         self.answers(page);
     }
 
+    /// What it takes in either mode. That the operator's token opens everything is said once, elsewhere.
     fn keys(&self) -> Option<String> {
         let all = self.described["security"].as_array()?;
-        let names = all.iter().filter_map(|one| one.as_object()?.keys().next());
+        let has = |name: &str| all.iter().any(|one| one.get(name).is_some());
         let optional = all.contains(&Value::Object(serde_json::Map::new()));
-        let named: Vec<&str> = names
-            .map(|name| match name.as_str() {
-                "admin_token" => "the operator's token (`Authorization: Bearer …`)",
-                "room_key" => "the room's admin key as `X-Admin-Key`",
-                "room_key_bearer" => "as `Authorization: Bearer …`",
-                "bridge_key" => "the bridge's key for some actions (`Authorization: Bearer …`)",
-                other => panic!("the scheme {other} has no words in the reference"),
-            })
-            .collect();
-        let needs = if optional { "Takes" } else { "Needs" };
-        (!named.is_empty()).then(|| format!("{needs} {}", named.join(" or ")))
+        let scope = all.iter().find_map(|one| one["access_token"][0].as_str());
+        let room_key = "the room's admin key as `X-Admin-Key` or as `Authorization: Bearer …`";
+        let mut said = match () {
+            () if has("bridge_key") => {
+                "Takes the bridge's key for some actions (`Authorization: Bearer …`).".to_owned()
+            }
+            () if has("room_key") && optional => format!("Takes {room_key}."),
+            () if has("room_key") => format!("Needs {room_key}."),
+            () if has("admin_token") && scope.is_none() => {
+                "Needs the operator's token (`Authorization: Bearer …`).".to_owned()
+            }
+            () => String::new(),
+        };
+        if let Some(scope) = scope {
+            let instead = if has("room_key") && !optional { "; `admin` needs no room key" } else { "" };
+            let gap = if said.is_empty() { "" } else { " " };
+            let _ = write!(said, "{gap}Token mode: scope `{scope}`{instead}.");
+        }
+        (!said.is_empty()).then_some(said)
     }
 
     fn parameters(&self, page: &mut String) {
@@ -150,6 +159,7 @@ fn errors(page: &mut String, document: &Value) {
     let statuses = [
         ("400", "Invalid"),
         ("401", "Unauthorized"),
+        ("403", "Forbidden"),
         ("413", "TooLarge"),
         ("415", "UnsupportedMediaType"),
         ("422", "Unprocessable"),

@@ -159,3 +159,33 @@ async fn health_names_the_service_whose_clients_work_here() {
         assert!(health["version"].is_string());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_mode_is_told_to_programs_and_agents() {
+    let host = Host::start("auth.mode = \"token\"\nauth.admin_token = \"operator\"").await;
+    host.get("/api/v1/discover").await.refused(401, "access token");
+    let told = host.get("/api/v1/discover").token("operator").await.ok();
+    assert_eq!(told["auth"]["model"], "token", "{told}");
+    let text = host.get("/llms.txt").await.text;
+    let requests: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
+    assert!(requests.len() >= 5 && requests.iter().all(|line| line.contains("Bearer $TOKEN")), "{text}");
+    let open = Host::start("").await.get("/llms.txt").await.text;
+    assert!(!open.contains("$TOKEN") && !open.contains("{auth}") && !open.contains("{who}"), "{open}");
+}
+
+/// The first minute of an agent, as the text for agents tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn quick_start_does_what_it_says() {
+    let host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    let text = host.get("/llms.txt").await.text;
+    let (_, rest) = text.split_once("```sh\n").expect("a block of commands");
+    let (block, _) = rest.split_once("\n```").expect("its end");
+    let block = block.replace("ROOM_ID=…", &format!("ROOM_ID={room}")).replace("curl -sN", "curl -sN --max-time 1");
+    let output = tokio::process::Command::new("bash").args(["-c", &block]).output().await.expect("bash runs");
+    let shown = String::from_utf8(output.stdout).expect("text");
+    assert!(!shown.contains("\"error\"") && output.stderr.is_empty(), "{shown}\n{output:?}", output = output.stderr);
+    for part in ["\"kitchen\"", "\"Hello, everybody\"", "event:heartbeat", "\"mentions\":[]", "\"total_unread\":0"] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}

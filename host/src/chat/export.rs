@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use formats::{Format, Head, Writer};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde_json::{Map, Value};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,7 +38,7 @@ pub fn router() -> OpenApiRouter<App> {
            ("sender" = Option<String>, Query, description = "Only this sender's messages"),
            ("limit" = Option<i64>, Query, description = "The oldest so many, at most 10000; all if left out"),
            ("include_metadata" = Option<bool>, Query, description = "The messages' metadata too")),
-    responses((status = 200, description = "The messages", content((String = "application/json"), (String = "text/markdown"), (String = "text/csv"))),
+    responses((status = 200, description = "The messages", content((Object = "application/json"), (String = "text/markdown"), (String = "text/csv"))),
               (status = 404, description = "Room not found")))]
 async fn export_room(
     State(app): State<App>,
@@ -117,6 +117,8 @@ impl Export {
             }
             Some((piece.map(Bytes::from), export))
         })
+        // Whoever packs it may ask once more at its end.
+        .fuse()
     }
 
     /// The next piece of the document; None behind its end.

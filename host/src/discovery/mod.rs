@@ -4,7 +4,7 @@
 mod page;
 mod skill;
 
-use crate::config::Limits;
+use crate::config::{AuthMode, Limits};
 use crate::http::{at_each, host, openapi};
 use crate::state::App;
 use axum::Json;
@@ -115,9 +115,27 @@ struct Mdns {
 /// Who is believed.
 #[derive(Serialize, ToSchema)]
 struct AuthModel {
+    /// `trust-based` or `token`.
     #[schema(example = "trust-based")]
     model: &'static str,
     description: &'static str,
+}
+
+impl From<AuthMode> for AuthModel {
+    fn from(mode: AuthMode) -> Self {
+        match mode {
+            AuthMode::Lan => Self {
+                model: "trust-based",
+                description: "Whoever reaches this host is who they say they are. A room's administration needs its admin key, which \
+                              whoever made the room was given once: Authorization: Bearer <key> or X-Admin-Key: <key>.",
+            },
+            AuthMode::Token => Self {
+                model: "token",
+                description: "Every request needs an access token, which the operator gives: Authorization: Bearer <token>. It names its \
+                              owner, who may leave out sender. A room's administration needs its admin key, too: X-Admin-Key: <key>.",
+            },
+        }
+    }
 }
 
 /// What one address may do; 0: as much as it likes.
@@ -164,11 +182,7 @@ async fn discover(State(app): State<App>) -> Json<Discovery> {
         mdns: Mdns { enabled: false, service_type: "_agentchat._tcp.local." },
         capabilities: CAPABILITIES,
         endpoints: BTreeMap::from(ENDPOINTS),
-        auth: AuthModel {
-            model: "trust-based",
-            description: "Whoever reaches this host is who they say they are. A room's administration needs its admin key, which whoever \
-                          made the room was given once: Authorization: Bearer <key> or X-Admin-Key: <key>.",
-        },
+        auth: app.config.auth.mode.into(),
         rate_limits: RateLimits::from(&app.config.limits),
     })
 }

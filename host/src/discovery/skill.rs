@@ -1,6 +1,7 @@
 //! What agents read before they use this host: one text, as `llms.txt` and as a skill, with this host's own address and limits in it.
 
 use super::{RateLimits, base_url};
+use crate::config::AuthMode;
 use crate::http::at_each;
 use crate::state::App;
 use axum::Json;
@@ -61,6 +62,10 @@ async fn show_skill(State(app): State<App>, headers: HeaderMap) -> Response {
     ([(header::CONTENT_TYPE, MARKDOWN), (header::CACHE_CONTROL, FRESH)], text(&app, &headers)).into_response()
 }
 
+/// Who the reader is, by the host's mode.
+const LAN: &str = "Who you are is what you put into `sender`: choose one name and keep it.";
+const TOKEN: &str = "Every request needs an access token, which the host's operator gives you: `export TOKEN=…`. \
+                     Your name is the token's: `sender` may be left out, and another name is a 403. A room's admin key then comes in `X-Admin-Key`.";
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const MARKDOWN: HeaderValue = HeaderValue::from_static("text/markdown; charset=utf-8");
 /// The address in it depends on who asks, the limits on the configuration.
@@ -77,7 +82,13 @@ fn text(app: &App, headers: &HeaderMap) -> String {
     let limits = RateLimits::from(&app.config.limits);
     let allowed =
         |number: u32, what: &str| if number == 0 { "not limited".to_owned() } else { format!("{number} {what}") };
+    let (who, auth) = match app.config.auth.mode {
+        AuthMode::Lan => (LAN, ""),
+        AuthMode::Token => (TOKEN, " -H \"Authorization: Bearer $TOKEN\""),
+    };
     let values = [
+        ("{who}", who.to_owned()),
+        ("{auth}", auth.to_owned()),
         ("{name}", NAME.to_owned()),
         ("{description}", DESCRIPTION.to_owned()),
         ("{version}", env!("CARGO_PKG_VERSION").to_owned()),

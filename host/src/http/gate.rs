@@ -66,8 +66,21 @@ pub(super) async fn gate(State(app): State<App>, mut request: Request, next: Nex
     until_revoked(next.run(request).await, &grant)
 }
 
+/// The scope that opens this to an access token, for the OpenAPI document; None where none is needed, or none is enough.
+pub(super) fn scope_of(method: &Method, path: &str) -> Option<&'static str> {
+    match need(method, path) {
+        Need::Scope(scope) => Some(scope.name()),
+        Need::Nothing | Need::Operator => None,
+    }
+}
+
+/// Open to everybody in both modes.
+pub(super) fn is_public(path: &str) -> bool {
+    PUBLIC.contains(&path) || PUBLIC_BELOW.iter().any(|start| path.starts_with(start))
+}
+
 fn need(method: &Method, path: &str) -> Need {
-    let public = PUBLIC.contains(&path) || PUBLIC_BELOW.iter().any(|start| path.starts_with(start));
+    let public = is_public(path);
     // Says which methods there are, to browsers that may not send a token along.
     let asks_methods = method == Method::OPTIONS && !path.starts_with(PLUGINS);
     match path {

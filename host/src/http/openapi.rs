@@ -1,8 +1,10 @@
 //! The OpenAPI document: what the routes say of themselves, completed by the rules that hold for all of them, so that no slice writes down
 //! again what every body, every parameter and every key can lead to.
 
+use super::gate;
 use super::openapi_examples::{add_examples, parameter_example};
 use axum::body::Bytes;
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -108,7 +110,13 @@ fn error_schemas() -> [(String, Value); 2] {
 fn security_schemes() -> Value {
     let bearer = |description: &str| json!({ "type": "http", "scheme": "bearer", "description": description });
     json!({
-        "access_token": bearer("An access token of this host, where `auth.mode` is `token`."),
+        "access_token": bearer("An access token of this host, where `auth.mode` is `token`; each operation names the scope that it needs."),
+        "ticket": {
+            "type": "apiKey",
+            "in": "query",
+            "name": "ticket",
+            "description": "In place of an access token, where a browser cannot send a header. `POST /api/v1/ws-ticket` gives one; it counts once.",
+        },
         "admin_token": bearer("The operator's token. It opens every room, too."),
         "room_key_bearer": bearer("The room's admin key, `chat_…`, where `auth.mode` is `lan`."),
         "room_key": { "type": "apiKey", "in": "header", "name": "X-Admin-Key", "description": "The room's admin key, `chat_…`." },
@@ -122,8 +130,8 @@ fn meaning(status: &str) -> &'static str {
         "200" => "Done",
         "204" => "Done; there is nothing more to say",
         "400" => "Something is wrong with a value, and the text says what",
-        "401" => "A key or token is needed and did not come",
-        "403" => "The key is not the right one",
+        "401" => "A key or token is needed and did not come, or the token is unknown",
+        "403" => "The key is not the right one, or the token may not do this or use another's name",
         "404" => "Nothing is there",
         "409" => "It is so already, or the name is taken",
         "413" => "The body is larger than 10 MiB",
@@ -136,9 +144,10 @@ fn meaning(status: &str) -> &'static str {
 }
 
 /// Those that no operation has more to say of.
-const COMMON: [(&str, &str); 6] = [
+const COMMON: [(&str, &str); 7] = [
     ("400", "Invalid"),
     ("401", "Unauthorized"),
+    ("403", "Forbidden"),
     ("413", "TooLarge"),
     ("415", "UnsupportedMediaType"),
     ("422", "Unprocessable"),
@@ -167,19 +176,60 @@ fn header(description: &str) -> Value {
     json!({ "description": description, "schema": { "type": "integer" } })
 }
 
+/// What opens an operation in either mode, in the order in which it is worth trying. Scopes stand as roles beside the access token.
+fn security(method: &str, path: &str) -> Value {
+    let scope = Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+        .ok()
+        .and_then(|method| gate::scope_of(&method, path));
+    let Some(scope) = scope else { return json!([]) };
+    let operator = json!({ "admin_token": [] });
+    match room_key(method, path) {
+        Some(KeyUse::Needed) => json!([
+            { "room_key": [] },
+            { "room_key_bearer": [] },
+            { "access_token": [scope], "room_key": [] },
+            { "access_token": ["admin"] },
+            operator,
+        ]),
+        // Whoever wrote it needs none.
+        Some(KeyUse::Instead) => json!([
+            {},
+            { "room_key": [] },
+            { "room_key_bearer": [] },
+            { "access_token": [scope] },
+            { "access_token": [scope], "room_key": [] },
+            operator,
+        ]),
+        None if method == "get" && takes_ticket(path) => {
+            json!([{}, { "access_token": [scope] }, { "ticket": [] }, operator])
+        }
+        None => json!([{}, { "access_token": [scope] }, operator]),
+    }
+}
+
+/// What browsers open by an address alone: event streams and images.
+fn takes_ticket(path: &str) -> bool {
+    path.ends_with("/stream") || path == "/api/v1/files/{id}"
+}
+
+#[derive(Debug, Clone, Copy)]
+enum KeyUse {
+    Needed,
+    /// In place of the sender's name.
+    Instead,
+}
+
 /// How an operation of the chat uses a room's admin key, by what it is about.
-fn room_key(method: &str, path: &str) -> Option<Value> {
-    let (bearer, header) = (json!({ "room_key_bearer": [] }), json!({ "room_key": [] }));
+fn room_key(method: &str, path: &str) -> Option<KeyUse> {
     let segments: Vec<&str> = path.strip_prefix("/api/v1/rooms/")?.split('/').skip(1).collect();
     match (method, segments.as_slice()) {
         ("put" | "delete", []) | ("post", ["archive" | "unarchive"]) => {}
         ("post" | "delete", ["messages", _, "pin"]) => {}
         (_, ["webhooks" | "incoming-webhooks", ..]) => {}
-        // Whoever wrote it needs none.
-        ("delete", ["messages" | "files", _]) => return Some(json!([{}, header, bearer])),
+        ("delete", ["messages" | "files", _]) => return Some(KeyUse::Instead),
         _ => return None,
     }
-    Some(json!([header, bearer]))
+    Some(KeyUse::Needed)
 }
 
 /// Whether an operation of the chat is counted by a rate limit.
@@ -191,10 +241,8 @@ fn is_limited(method: &str, path: &str) -> bool {
 
 /// What follows for an operation from what it takes.
 fn follow_rules(method: &str, path: &str, operation: &mut Value) {
-    if operation.get("security").is_none()
-        && let Some(keys) = room_key(method, path)
-    {
-        operation["security"] = keys;
+    if operation.get("security").is_none() {
+        operation["security"] = security(method, path);
     }
     let tag = operation["tags"][0].as_str().unwrap_or_default().to_owned();
     // Plugins answer for themselves, and the bridge's envelope is its own.
@@ -206,7 +254,7 @@ fn follow_rules(method: &str, path: &str, operation: &mut Value) {
             .any(|parameter| parameter["in"] == place)
     };
     let json_body = operation["requestBody"]["content"].get("application/json").is_some();
-    let locked = operation["security"].as_array().is_some_and(|all| all.iter().all(|one| one != &json!({})));
+    let locked = !gate::is_public(path);
     let mut follow: Vec<&str> = Vec::new();
     follow.extend(
         (json_body || takes("query", false) || takes("path", false) || takes("header", false)).then_some("400"),
@@ -214,7 +262,8 @@ fn follow_rules(method: &str, path: &str, operation: &mut Value) {
     follow.extend(locked.then_some(["401", "403"]).into_iter().flatten());
     follow.extend(json_body.then_some(["413", "415", "422"]).into_iter().flatten());
     follow.extend(takes("query", true).then_some("422"));
-    follow.extend((path.starts_with("/api/v1/") && tag != "System").then_some("503"));
+    let reads_store = tag != "System" || path == "/api/v1/stats";
+    follow.extend((path.starts_with("/api/v1/") && reads_store).then_some("503"));
     follow.extend(is_limited(method, path).then_some("429"));
     let limited = is_limited(method, path);
     if let Some(responses) = operation["responses"].as_object_mut() {

@@ -57,6 +57,37 @@ fn each_operation_has_examples_that_are_true() {
     }
 }
 
+/// What the gate of token mode asks for stands beside each operation, with the refusals that it leads to.
+#[test]
+fn each_operation_says_what_opens_it() {
+    let document = document();
+    let schemes = document["components"]["securitySchemes"].as_object().expect("schemes");
+    let mut closed = 0;
+    for (name, operation) in operations(&document) {
+        let ways = operation["security"].as_array().unwrap_or_else(|| panic!("{name}: nothing is said of keys"));
+        for scheme in ways.iter().filter_map(Value::as_object).flat_map(|way| way.keys()) {
+            assert!(schemes.contains_key(scheme), "{name}: {scheme} is no scheme");
+        }
+        let by_token = ways.iter().any(|way| way["access_token"][0].is_string());
+        let by_operator = ways.iter().any(|way| way.get("admin_token").is_some());
+        assert!(by_operator || !by_token, "{name}: the operator's token opens what a token opens");
+        if by_operator && operation["tags"][0] != "Plugins" {
+            closed += 1;
+            for status in ["401", "403"] {
+                assert!(operation["responses"].get(status).is_some(), "{name}: {status} is not described");
+            }
+        }
+    }
+    assert!(closed > 70, "{closed} operations are closed");
+    let ways = |path: &str, method: &str| document["paths"][path][method]["security"].to_string();
+    assert_eq!(ways("/health", "get"), "[]");
+    assert_eq!(ways("/api/v1/rooms", "get"), r#"[{},{"access_token":["read"]},{"admin_token":[]}]"#);
+    assert!(ways("/api/v1/rooms", "post").contains(r#"{"access_token":["write"]}"#));
+    assert!(ways("/api/v1/stream", "get").contains(r#"{"ticket":[]}"#));
+    assert!(ways("/api/v1/admin/retention/run", "post").contains(r#"{"access_token":["admin"]}"#));
+    assert_eq!(ways("/api/v1/admin/tokens", "get"), r#"[{"admin_token":[]}]"#);
+}
+
 #[test]
 fn references_lead_somewhere() {
     let document = document();

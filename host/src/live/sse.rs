@@ -9,7 +9,7 @@ use crate::store::{DM_NAME, Kind, Portion, Reached, Scope, Store, Viewer};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use std::collections::HashMap;
 use std::io::Write;
@@ -151,6 +151,8 @@ impl Reader {
                 other => Some((other, reader)),
             }
         })
+        // Whoever carries it may ask once more at its end.
+        .fuse()
     }
 
     /// The next bytes; none at the end of the room or the host.
