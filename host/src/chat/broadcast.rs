@@ -1,6 +1,7 @@
 //! One message to several rooms at once, each of which takes it or not.
 
 use super::messages::{checked_content, checked_sender, checked_sender_type};
+use super::rooms::with_allowance;
 use super::text::bounded_metadata;
 use crate::error::{Error, Result};
 use crate::http::{Body, Caller, Client};
@@ -9,6 +10,7 @@ use crate::state::App;
 use crate::store::{Draft, Posted};
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;

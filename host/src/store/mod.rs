@@ -98,6 +98,9 @@ use readers::Readers;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use slots::Slots;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -259,6 +262,16 @@ impl Shared {
     fn open_file(&self, make: bool) -> Result<Connection> {
         if make && let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::Unavailable(error.to_string()))?;
+        }
+        if make {
+            // For its owner alone, since secrets and private words are in it; SQLite's other files follow this one.
+            let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path);
+            match new {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(Error::Unavailable(error.to_string()));
+                }
+                _ => {}
+            }
         }
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, make);

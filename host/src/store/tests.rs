@@ -387,6 +387,17 @@ fn store_that_is_only_looked_at_is_neither_made_nor_changed() {
     assert_eq!(std::fs::read(&path).unwrap(), before, "another program's file stays as it was");
 }
 
+#[tokio::test]
+async fn store_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = fixture();
+    fixture.arrive("a", "1").await;
+    for name in ["arcuate.db", "arcuate.db-wal", "arcuate.db-shm"] {
+        let mode = std::fs::metadata(fixture.folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
 static NOTED: Mutex<std::collections::BTreeSet<String>> = Mutex::new(std::collections::BTreeSet::new());
 
 pub(super) fn note(sql: &str) {
