@@ -286,3 +286,21 @@ async fn requests_in_a_row_are_answered_in_order() {
     assert_eq!(raw.answer().await.expect("the last").status, 200);
     assert!(raw.is_closed().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answer_that_leaves_a_body_unread_says_that_the_connection_ends() {
+    let host = Host::start("").await;
+    let post =
+        |kind: &str| format!("POST {ROOMS} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 12\r\n\r\n");
+    let mut refused = Raw::connect(host.port()).await;
+    refused.send(post("text/plain")).await;
+    let answer = refused.answer().await.expect("a refusal before the body");
+    assert!(answer.status == 415 && answer.head.to_lowercase().contains("\r\nconnection: close"), "{answer:?}");
+    let mut read = Raw::connect(host.port()).await;
+    read.send(post("application/json") + "{\"name\":\"a\"}").await;
+    let answer = read.answer().await.expect("an answer");
+    assert!(
+        answer.status == 200 && !answer.head.to_lowercase().contains("\r\nconnection:"),
+        "another may follow: {answer:?}"
+    );
+}

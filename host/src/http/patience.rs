@@ -1,12 +1,16 @@
-//! A bound on how slowly a request's body may arrive, so that those who send a byte now and then hold nothing for long.
+//! A bound on how slowly a request's body may arrive, so that those who send a byte now and then hold nothing for long; and a word to
+//! those whose body was not read to its end, because their connection ends with the answer.
 
 use crate::state::App;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -26,16 +30,24 @@ struct Patient {
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes since the timer was set.
     arrived: usize,
+    /// Until it has ended.
+    unread: Arc<AtomicBool>,
 }
 
 /// Gives every body that bound.
 pub async fn patient(State(app): State<App>, request: Request, next: Next) -> Response {
     let patience = app.config.server.body;
+    let unread = Arc::new(AtomicBool::new(!request.body().is_end_stream()));
     let bounded = |body: Body| match body.is_end_stream() {
         true => body,
-        false => Body::new(Patient { body, patience, timer: None, arrived: 0 }),
+        false => Body::new(Patient { body, patience, timer: None, arrived: 0, unread: unread.clone() }),
     };
-    next.run(request.map(bounded)).await
+    let mut response = next.run(request.map(bounded)).await;
+    // Without the word, a client would send its next request where nobody listens any more.
+    if unread.load(Ordering::Relaxed) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 impl HttpBody for Patient {
@@ -45,6 +57,9 @@ impl HttpBody for Patient {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if frame.is_none() || this.body.is_end_stream() {
+                this.unread.store(false, Ordering::Relaxed);
+            }
             let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
             this.arrived += bytes;
             if this.arrived >= LEAST {
@@ -73,7 +88,7 @@ mod tests {
     use std::convert::Infallible;
 
     fn patient(body: Body) -> Patient {
-        Patient { body, patience: Duration::from_millis(20), timer: None, arrived: 0 }
+        Patient { body, patience: Duration::from_millis(20), timer: None, arrived: 0, unread: Arc::default() }
     }
 
     #[tokio::test]
