@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::auth;
 use crate::chat::{self, retention::Sweeps};
 use crate::config::{AuthMode, Config, Durability};
+use crate::discovery::mdns::Announcement;
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
 use crate::live::presence::Presence;
@@ -97,7 +98,9 @@ pub async fn run(
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });
 
+    let announcement = Announcement::of(address);
     shutdown.await;
+    drop(announcement);
     tracing::info!("stopping");
     stop.send_replace(true);
     let (served, ()) = tokio::join!(server, manager.stop(config.server.shutdown));

@@ -1,6 +1,7 @@
 //! The host describing itself to those who have never met it: what it can do and where, the OpenAPI document and its page, and the texts
 //! that agents read.
 
+pub mod mdns;
 mod page;
 mod skill;
 
@@ -179,7 +180,7 @@ async fn discover(State(app): State<App>) -> Json<Discovery> {
         protocol: "http",
         api_base: "/api/v1",
         public_url: (!public_url.is_empty()).then(|| public_url.clone()),
-        mdns: Mdns { enabled: false, service_type: "_agentchat._tcp.local." },
+        mdns: Mdns { enabled: mdns::is_announced(app.address), service_type: mdns::SERVICE_TYPES[1] },
         capabilities: CAPABILITIES,
         endpoints: BTreeMap::from(ENDPOINTS),
         auth: app.config.auth.mode.into(),
