@@ -33,9 +33,17 @@ pub fn get_with_key(path: &str, key: &str) -> Vec<u8> {
 }
 
 pub fn post(path: &str, json: &str) -> Vec<u8> {
+    post_with(path, "", json)
+}
+
+pub fn post_with_key(path: &str, key: &str, json: &str) -> Vec<u8> {
+    post_with(path, &format!("authorization: Bearer {key}\r\n"), json)
+}
+
+fn post_with(path: &str, fields: &str, json: &str) -> Vec<u8> {
     let length = json.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\n{fields}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}"
     )
     .into_bytes()
 }

@@ -33,6 +33,9 @@ struct Arguments {
     /// Writes the figures into this file as well.
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Keeps the filled store in this folder, so that the next run begins at once.
+    #[arg(long, value_name = "FOLDER")]
+    filled: Option<PathBuf>,
     /// Serves the baseline `echo` until it is killed; for this program's own use.
     #[arg(long, hide = true)]
     serve_echo: bool,
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
 
 fn measured(arguments: &Arguments) -> Result<()> {
     let plan = if arguments.quick { Plan::quick() } else { Plan::whole() };
-    let report = measure::run(plan, &arguments.names)?;
+    let report = measure::run(plan, arguments.filled.as_deref(), &arguments.names)?;
     let mut output = std::io::stdout().lock();
     writeln!(output, "{}", report.table())?;
     if let Some(path) = &arguments.write {

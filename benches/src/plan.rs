@@ -24,6 +24,8 @@ pub struct Plan {
     pub slow_turns: usize,
     /// Events that reach subscribers, over all of them.
     pub delivered: usize,
+    /// Messages of a room with webhooks.
+    pub hooked: usize,
     /// Runs of what takes seconds by its nature.
     pub slow_runs: usize,
 }
@@ -41,6 +43,7 @@ impl Plan {
             asked: 8000,
             slow_turns: 5,
             delivered: 4_000_000,
+            hooked: 1000,
             slow_runs: 5,
         }
     }
@@ -57,6 +60,7 @@ impl Plan {
             asked: 3000,
             slow_turns: 3,
             delivered: 1_000_000,
+            hooked: 400,
             slow_runs: 1,
         }
     }

@@ -25,7 +25,7 @@ impl Raw {
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;
-             pragma wal_autocheckpoint = 16000; pragma journal_size_limit = 67108864; pragma mmap_size = 268435456;
+             pragma wal_autocheckpoint = 16000; pragma journal_size_limit = 67108864;
              pragma temp_store = memory; pragma cache_size = -16384;",
         )?;
         let mut statement = connection.prepare("select key, id from rooms where name like 'room %'")?;

@@ -34,6 +34,18 @@ pub fn make(path: &Path, messages: usize, texts: &Arc<Texts>) -> Result<Vec<Room
     })
 }
 
+/// The rooms of a store that was made before, which must have at least so many messages.
+pub fn rooms(path: &Path, messages: usize) -> Result<Vec<RoomId>> {
+    let found = number(path, "select coalesce(sum(message_count), 0) from room_state")?;
+    if found < messages as i64 {
+        return Err(format!("{} has {found} messages; remove it, or ask for fewer", path.display()).into());
+    }
+    let connection = reading(path)?;
+    let mut statement = connection.prepare("select id from rooms where name like 'room %' order by key")?;
+    let ids = statement.query_map([], |row| Ok(RoomId::from_bytes(row.get(0)?)))?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
+}
+
 fn room(tx: &mut arcuate::store::Tx<'_>, number: usize) -> arcuate::error::Result<RoomId> {
     let room = NewRoom { name: format!("room {number}"), created_by: "benches".into(), ..NewRoom::default() };
     Ok(tx.create_room(&room, |_| "{}".into())?.id)

@@ -10,6 +10,7 @@ mod slow_agent;
 mod start;
 mod streams;
 mod visitors;
+mod webhooks;
 
 use crate::plan::Plan;
 use crate::report::{Report, Row};
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 
 /// In the order of the report.
-const ALL: [(&str, Measurement); 10] = [
+const ALL: [(&str, Measurement); 11] = [
     ("post", post::run),
     ("read", read::run),
     ("lists", lists::run),
@@ -35,6 +36,7 @@ const ALL: [(&str, Measurement); 10] = [
     ("handover", handover::run),
     ("visitors", visitors::run),
     ("slow_agent", slow_agent::run),
+    ("webhooks", webhooks::run),
     ("boundary", boundary::run),
     ("start", start::run),
 ];
@@ -44,6 +46,8 @@ pub struct Bench {
     pub plan: Plan,
     pub texts: Arc<Texts>,
     root: TempDir,
+    /// Where the filled store is kept; else it goes with the rest.
+    kept: Option<PathBuf>,
     filled: OnceCell<Filled>,
 }
 
@@ -58,9 +62,9 @@ pub fn names() -> PossibleValuesParser {
 }
 
 /// Measures these, or all if none is named.
-pub fn run(plan: Plan, names: &[String]) -> Result<Report> {
+pub fn run(plan: Plan, kept: Option<&Path>, names: &[String]) -> Result<Report> {
     let begun = Instant::now();
-    let bench = Bench::new(plan)?;
+    let bench = Bench::new(plan, kept)?;
     let machine = machine::describe(bench.root.path())?;
     let mut rows = Vec::new();
     for (name, measurement) in ALL {
@@ -74,12 +78,13 @@ pub fn run(plan: Plan, names: &[String]) -> Result<Report> {
 }
 
 impl Bench {
-    fn new(plan: Plan) -> Result<Self> {
+    fn new(plan: Plan, kept: Option<&Path>) -> Result<Self> {
         // Beside the build: a temporary folder of the system may be a tmpfs, where an fsync costs nothing.
         let program = std::env::current_exe()?;
         let target = program.ancestors().nth(2).unwrap_or(Path::new("."));
         let root = tempfile::Builder::new().prefix("benches-").tempdir_in(target)?;
-        Ok(Self { plan, texts: Arc::new(Texts::new()), root, filled: OnceCell::new() })
+        let kept = kept.map(Path::to_owned);
+        Ok(Self { plan, texts: Arc::new(Texts::new()), root, kept, filled: OnceCell::new() })
     }
 
     /// A new folder, empty.
@@ -93,9 +98,14 @@ impl Bench {
             return Ok(filled);
         }
         let begun = Instant::now();
-        let folder = self.root.path().join("filled");
-        std::fs::create_dir(&folder)?;
-        let rooms = stores::make(&crate::process::store_in(&folder), self.plan.stored, &self.texts)?;
+        let folder = self.kept.clone().unwrap_or_else(|| self.root.path().join("filled"));
+        let store = crate::process::store_in(&folder);
+        let rooms = if store.exists() {
+            stores::rooms(&store, self.plan.stored)?
+        } else {
+            std::fs::create_dir_all(&folder)?;
+            stores::make(&store, self.plan.stored, &self.texts)?
+        };
         eprintln!("a store with {} messages: {:.0} s", self.plan.stored, begun.elapsed().as_secs_f64());
         Ok(self.filled.get_or_init(|| Filled { folder, rooms }))
     }

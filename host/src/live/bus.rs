@@ -16,7 +16,7 @@ const PIECES: usize = 1024;
 /// A larger piece carries no bytes: its readers take the log.
 const LARGEST_PIECE: usize = 256 * 1024;
 /// Bytes that a channel keeps, and all of them together.
-const KEPT: usize = 1024 * 1024;
+const KEPT: usize = 4 * 1024 * 1024;
 const KEPT_BY_ALL: usize = 64 * 1024 * 1024;
 
 /// Events that are not stored, by name; their bits stand above those of stored kinds.

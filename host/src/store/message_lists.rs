@@ -137,7 +137,7 @@ impl Read<'_> {
 
 fn page(room: i64, query: &MessageQuery, mut rows: Rows<'_>) -> Result<MessagePage> {
     // One text for all of them: a page of its own strings costs more than reading it.
-    let (mut text, mut places) = (String::new(), Vec::new());
+    let (mut text, mut places) = (String::from("["), Vec::with_capacity(query.limit.min(128)));
     let (mut visited, mut last, mut next) = (0, 0, None);
     while let Some(row) = rows.next().map_err(sql_error)? {
         visited += 1;
@@ -159,26 +159,31 @@ fn page(room: i64, query: &MessageQuery, mut rows: Rows<'_>) -> Result<MessagePa
         }
     }
     if query.newest {
-        places.reverse();
+        text = backwards(&text, &places);
     }
-    Ok(MessagePage { json: array(places.into_iter().map(|place| &text[place])), next })
+    text.push(']');
+    Ok(MessagePage { json: text, next })
 }
 
+/// One more value of an array that has begun.
 fn append(text: &mut String, row: &Row<'_>) -> rusqlite::Result<Range<usize>> {
+    if text.len() > 1 {
+        text.push(',');
+    }
     let begin = text.len();
     text.push_str(row.get_ref(4)?.as_str()?);
     Ok(begin..text.len())
 }
 
-/// Ready JSON values as one array.
-fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {
-    let mut array = String::from("[");
-    for value in values {
-        if array.len() > 1 {
-            array.push(',');
-        }
-        array.push_str(value);
+/// The same array with its last value first, without its end too.
+fn backwards(text: &str, places: &[Range<usize>]) -> String {
+    let mut turned = String::with_capacity(text.len() + 1);
+    for (number, place) in places.iter().rev().enumerate() {
+        turned.push(if number == 0 { '[' } else { ',' });
+        turned.push_str(&text[place.clone()]);
     }
-    array.push(']');
-    array
+    if places.is_empty() {
+        turned.push('[');
+    }
+    turned
 }

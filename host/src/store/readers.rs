@@ -45,7 +45,9 @@ impl Readers {
     {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(connection) = spare().pop() else { return self.read(body).await };
-        let result = catch_unwind(AssertUnwindSafe(|| body(&Read { connection: &connection })));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| in_one_state(&connection, || body(&Read { connection: &connection }))));
+        end_what_is_open(&connection);
         spare().push(connection);
         result.unwrap_or_else(|_| Err(Error::Internal("a query panicked".into())))
     }
@@ -74,18 +76,24 @@ fn run(connection: &Connection, queries: &Receiver<Query>) {
         if result.is_err() {
             tracing::error!("a query of the store panicked");
         }
-        // What a panic left open would hold this thread at an old state.
-        if !connection.is_autocommit() {
-            let _ = connection.execute_batch("rollback");
-        }
+        end_what_is_open(connection);
+    }
+}
+
+/// What a panic left open would hold the connection at an old state.
+fn end_what_is_open(connection: &Connection) {
+    if !connection.is_autocommit() {
+        let _ = connection.execute_batch("rollback");
     }
 }
 
 /// All statements of one query see the same state, whatever is committed meanwhile: counts that are taken from one another must not be
 /// of two states.
-fn in_one_state(connection: &Connection, query: impl FnOnce()) {
+fn in_one_state<T>(connection: &Connection, query: impl FnOnce() -> T) -> T {
+    let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
     // What keeps a transaction from beginning is told by the query's own statements.
-    let _ = connection.execute_batch("begin");
-    query();
-    let _ = connection.execute_batch("commit");
+    let _ = run("begin");
+    let result = query();
+    let _ = run("commit");
+    result
 }

@@ -1,7 +1,9 @@
 //! Lists, threads, pins and reactions: every statement for the query plans, and the lists of large rooms.
 
+use super::messages::content_of;
 use super::*;
 use crate::ids::{MessageId, RoomId};
+use proptest::prelude::*;
 
 async fn room(store: &Store, name: &str) -> RoomRef {
     let room = NewRoom { name: name.into(), created_by: "me".into(), ..NewRoom::default() };
@@ -143,4 +145,17 @@ async fn times_rise_with_the_numbers_also_where_the_clock_does_not() {
     let store = Store::open(&options, Arc::default()).expect("the store opens again").0;
     let next = post(&store, vec![draft(lab.id, "ann", "agent")]).await.remove(0);
     assert!(next.created_at > posted[299].created_at + hour, "not before those that are there");
+}
+
+proptest! {
+    #[test]
+    fn content_of_a_stored_message_is_the_one_that_was_written(sender in ".*", content in ".*", hidden in ".*") {
+        let text = |of: &str| serde_json::to_string(of).unwrap();
+        let (sender, metadata) = (text(&format!("\"content\":\"{sender}")), text(&hidden));
+        let json = format!(r#"{{"id":"1","sender":{sender},"content":{},"metadata":{{"content":{metadata}}}}}"#, text(&content));
+        prop_assert_eq!(content_of(&json).as_deref(), Some(content.as_str()));
+        for end in 0..json.len() {
+            json.get(..end).map(content_of);
+        }
+    }
 }

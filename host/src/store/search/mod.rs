@@ -7,16 +7,16 @@ mod stem;
 mod words;
 
 use super::hits::{Hit, Range};
+use super::messages::content_of;
 use super::rooms::{VISIBLE, Viewer};
 use super::{Read, sql_error};
 use crate::clock::Micros;
 use crate::error::Result;
 use crate::ids::RoomId;
 use query::Query;
-use rusqlite::params;
 use rusqlite::types::Null;
-use serde::Deserialize;
-use std::borrow::Cow;
+use rusqlite::{OptionalExtension, params};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Hits that are ranked against each other.
@@ -69,6 +69,8 @@ struct Window {
     /// Score and number.
     ranked: Vec<(f64, i64)>,
     visits: usize,
+    /// Which of the rooms that were met may be seen: hits are many, rooms are few.
+    rooms: HashMap<i64, bool>,
     /// Where the walk ended before its end: hits up to this number are still to be seen.
     rest: Option<i64>,
 }
@@ -77,13 +79,6 @@ struct Window {
 struct Bounds {
     low: i64,
     high: i64,
-}
-
-/// What ranking needs of a stored message.
-#[derive(Deserialize)]
-struct Text<'a> {
-    #[serde(borrow)]
-    content: Cow<'a, str>,
 }
 
 impl Read<'_> {
@@ -149,20 +144,22 @@ impl Read<'_> {
         begun: Instant,
         window: &mut Window,
     ) -> Result<()> {
-        let sql = format!(
-            "select messages_search.rowid, {VISIBLE}, m.sender, m.sender_type, m.json
-             from messages_search cross join messages m on m.seq = messages_search.rowid cross join rooms r on r.key = m.room
-             where messages_search match ?1 and messages_search.rowid >= ?2 and messages_search.rowid <= ?3
-             order by messages_search.rowid desc"
-        );
-        let mut statement = self.prepare(&sql)?;
-        let values = params![expression, bounds.low, bounds.high, Null, Null, Null, Null, Null, search.viewer.name()];
-        let mut rows = statement.query(values).map_err(sql_error)?;
+        let sql = "select messages_search.rowid, m.room, m.sender, m.sender_type, m.json
+                   from messages_search cross join messages m on m.seq = messages_search.rowid
+                   where messages_search match ?1 and messages_search.rowid >= ?2 and messages_search.rowid <= ?3
+                   order by messages_search.rowid desc";
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(params![expression, bounds.low, bounds.high]).map_err(sql_error)?;
         while let Some(row) = rows.next().map_err(sql_error)? {
             let seq: i64 = row.get(0).map_err(sql_error)?;
             window.visits += 1;
             let late = window.visits.is_multiple_of(16) && begun.elapsed() > PATIENCE;
-            let score = scored(row, search, query).map_err(sql_error)?;
+            let room: i64 = row.get(1).map_err(sql_error)?;
+            let score = if self.is_visible(room, &search.viewer, &mut window.rooms)? {
+                scored(row, search, query).map_err(sql_error)?
+            } else {
+                None
+            };
             match score {
                 Some(_) if window.ranked.len() >= WINDOW => {
                     window.rest = Some(seq);
@@ -177,6 +174,18 @@ impl Read<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_visible(&self, room: i64, viewer: &Viewer, known: &mut HashMap<i64, bool>) -> Result<bool> {
+        if let Some(visible) = known.get(&room) {
+            return Ok(*visible);
+        }
+        let sql = format!("select {VISIBLE} from rooms r where r.key = ?1");
+        let mut statement = self.prepare(&sql)?;
+        let values = params![room, Null, Null, Null, Null, Null, Null, Null, viewer.name()];
+        let visible = statement.query_row(values, |row| row.get(0)).optional().map_err(sql_error)?.unwrap_or(false);
+        known.insert(room, visible);
+        Ok(visible)
     }
 
     /// The messages of a page, in its order.
@@ -200,12 +209,11 @@ impl Read<'_> {
 /// None: filtered out.
 fn scored(row: &rusqlite::Row<'_>, search: &SearchQuery, query: &Query) -> rusqlite::Result<Option<f64>> {
     let (sender, kind) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_str_or_null()?);
-    let wanted = row.get(1)?
-        && search.sender.as_deref().is_none_or(|wanted| sender == wanted)
+    let wanted = search.sender.as_deref().is_none_or(|wanted| sender == wanted)
         && search.sender_type.as_deref().is_none_or(|wanted| kind == Some(wanted));
     if !wanted {
         return Ok(None);
     }
-    let text = serde_json::from_str::<Text<'_>>(row.get_ref(4)?.as_str()?);
-    Ok(text.ok().and_then(|text| rank::score(query, sender, &text.content)))
+    let content = content_of(row.get_ref(4)?.as_str()?);
+    Ok(content.and_then(|content| rank::score(query, sender, &content)))
 }

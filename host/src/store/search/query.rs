@@ -22,6 +22,8 @@ pub struct Term {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query {
     pub terms: Vec<Term>,
+    /// A bit for each letter of ASCII with which one of its words begins.
+    firsts: u128,
 }
 
 impl Query {
@@ -37,7 +39,14 @@ impl Query {
             }
         }
         query.terms.truncate(MOST_TERMS);
+        let firsts = query.terms.iter().flat_map(|term| &term.words).filter_map(|word| word.stem.bytes().next());
+        query.firsts = firsts.filter(u8::is_ascii).fold(0, |bits, first| bits | 1 << first);
         query
+    }
+
+    /// Whether one of its words may begin with this small letter of ASCII.
+    pub fn may_begin_with(&self, first: u8) -> bool {
+        self.firsts >> first & 1 == 1
     }
 
     fn add_words(&mut self, part: &str) {

@@ -88,8 +88,9 @@ fn window(content: &str, first: usize) -> Range<usize> {
 
 /// The matches of a text, and how many words it has.
 fn matches(query: &Query, text: &str) -> (Vec<Match>, usize) {
-    let (mut found, mut position, mut stemmed) = (Vec::new(), 0, String::new());
-    each_word(text, |place, plain| {
+    let (mut found, mut stemmed) = (Vec::new(), String::new());
+    let begins = |first| query.may_begin_with(first);
+    let length = each_word(text, begins, |position, place, plain| {
         stemmed.clear();
         for (number, term) in query.terms.iter().enumerate() {
             for (index, word) in term.words.iter().enumerate().filter(|(_, word)| word.begins_like(plain)) {
@@ -104,9 +105,8 @@ fn matches(query: &Query, text: &str) -> (Vec<Match>, usize) {
                 }
             }
         }
-        position += 1;
     });
-    (found, position)
+    (found, length)
 }
 
 /// Where all words of a term stand one behind the other.
