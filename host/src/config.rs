@@ -12,6 +12,7 @@ mod instances;
 mod keys;
 mod layers;
 mod lines;
+mod live;
 mod mistake;
 mod node;
 mod routes;
@@ -40,6 +41,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use instances::Instance;
+pub use live::Live;
 pub use mistake::{Mistake, Place};
 pub use routes::{Mode, Route, RouteTarget};
 pub use secret::Secret;

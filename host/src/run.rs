@@ -3,7 +3,7 @@
 use crate::access::Access;
 use crate::auth;
 use crate::chat::{self, retention::Sweeps};
-use crate::config::{AuthMode, Config, Durability};
+use crate::config::{AuthMode, Config, Durability, Live, Loaded};
 use crate::discovery::mdns::Announcement;
 use crate::error::{Error, Result};
 use crate::http::{self, Listening};
@@ -32,10 +32,12 @@ pub struct Started {
 
 /// Runs until `shutdown`. `started` is called once, when requests are served and each plugin has come up or said why not.
 pub async fn run(
-    config: Config,
+    loaded: Loaded,
     shutdown: impl Future<Output = ()> + Send + 'static,
     started: impl FnOnce(&Started) + Send,
 ) -> Result<()> {
+    let live = Arc::new(Live::new(loaded));
+    let config = live.now();
     // The port first: one that is taken is told before anything else begins.
     let listening = Listening::bind(config.server.bind)?;
     let address = listening.address;
@@ -64,7 +66,6 @@ pub async fn run(
         .await
         .map_err(|error| Error::Internal(format!("checking the plugins: {error}")))?;
     let (stop, stopping) = watch::channel(false);
-    let config = Arc::new(config);
     let app = App::new(Parts {
         store: store.clone(),
         manager: manager.clone(),
@@ -75,7 +76,7 @@ pub async fn run(
         presence: Presence::new(store.bus().clone()),
         admin_token: admin_token.into(),
         address,
-        config: config.clone(),
+        live: live.clone(),
         room_deleted: Notify::new(),
         sweeps: Sweeps::default(),
         stopping: stopping.clone(),
@@ -89,7 +90,7 @@ pub async fn run(
     tokio::spawn(sse::keep_time(store.bus().clone(), stopping.clone()));
     let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
     queue.start(&manager, handed);
-    let api = Api { store: store.clone(), config: config.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
+    let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
     started(&Started {
         address,

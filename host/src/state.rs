@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::chat::retention::Sweeps;
-use crate::config::Config;
+use crate::config::{Config, Live};
 use crate::limits::Limiter;
 use crate::live::presence::Presence;
 use crate::live::typing::Typing;
@@ -21,7 +21,8 @@ use tokio::sync::{Notify, watch};
 pub struct App(Arc<Parts>);
 
 pub struct Parts {
-    pub config: Arc<Config>,
+    /// What counts now: see [`App::config`].
+    pub live: Arc<Live>,
     pub store: Store,
     pub manager: Arc<Manager>,
     pub queue: Arc<Queue>,
@@ -44,6 +45,11 @@ pub struct Parts {
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// The configuration that counts now. Who asks twice may be told two.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
     }
 }
 

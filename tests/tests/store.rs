@@ -237,3 +237,34 @@ async fn store_of_the_version_before_is_served_with_all_that_was_in_it() {
     host.client().ask(reqwest::Method::DELETE, &delete).await.ok();
     assert_eq!(host.get("/api/v1/mentions?target=bob").await.ok()["count"], 1, "the new one alone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_of_the_second_version_is_served_with_all_that_was_in_it() {
+    let setup = Setup::new("");
+    let path = setup.folder().join("data/arcuate.db");
+    fs::create_dir_all(path.parent().expect("a folder")).expect("the store's folder");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/data/store_2.db"), &path).expect("a store of the second version");
+    let host = setup.start().await;
+    let rooms = host.get("/api/v1/rooms").await.ok();
+    let lab = rooms.as_array().expect("rooms").iter().find(|room| room["name"] == "lab").expect("the lab");
+    assert_eq!(lab["message_count"], 40, "40 and one for the hook, less one that was deleted");
+    let lab = lab["id"].as_str().expect("an id");
+    let messages = host.get(&format!("/api/v1/rooms/{lab}/messages?after=0&limit=3")).await.ok();
+    assert_eq!((&messages[1]["content"], &messages[1]["edit_count"]), (&json!("note 1, edited"), &json!(1)));
+    for (list, expected) in [("pins", 1), ("files", 1), ("read", 1)] {
+        let listed = host.get(&format!("/api/v1/rooms/{lab}/{list}")).await.ok();
+        assert_eq!(listed.as_array().map(Vec::len), Some(expected), "{list}: {listed}");
+    }
+    assert_eq!(host.get("/api/v1/dm?sender=bob").await.ok()["conversations"][0]["message_count"], 1);
+    assert_eq!(host.get("/api/v1/profiles/ada").await.ok()["display_name"], "Ada");
+
+    // The queue goes on: answered turns are there, and the delivery that nobody took is still due or has failed.
+    let queue = host.operator().get("/api/v1/admin/queue?limit=100").await.ok();
+    let jobs = queue["jobs"].as_array().expect("jobs");
+    let turns = jobs.iter().filter(|job| job["kind"] == "agent_turn" && job["state"] == "completed");
+    assert_eq!((turns.count(), jobs.iter().filter(|job| job["kind"] == "webhook").count()), (12, 1), "{queue}");
+    let listed = host.operator().get("/api/v1/admin/conversations").await.ok();
+    assert_eq!(listed["conversations"].as_array().map(Vec::len), Some(4), "{listed}");
+    let posted = host.say(lab, "and on it goes").await;
+    assert!(posted["seq"].as_i64() > Some(60), "{posted}");
+}

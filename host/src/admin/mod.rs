@@ -9,7 +9,9 @@ pub mod users;
 
 use crate::auth::check_admin;
 use crate::error::Result;
+use crate::http::Client;
 use crate::state::App;
+use crate::store::Actor;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,12 +26,22 @@ pub fn router() -> OpenApiRouter<App> {
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.
-pub struct Operator;
+pub struct Operator {
+    /// For the record of deeds.
+    pub actor: Actor,
+}
+
+/// Whoever can open the store's file and its folder may do what the operator may.
+pub fn at_the_command_line() -> Actor {
+    Actor { name: "operator".into(), origin: "command line".into() }
+}
 
 impl FromRequestParts<App> for Operator {
     type Rejection = crate::error::Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        check_admin(&parts.headers, &app.admin_token).map(|()| Self)
+        check_admin(&parts.headers, &app.admin_token)?;
+        let Client(address) = Client::from_request_parts(parts, app).await?;
+        Ok(Self { actor: Actor { name: "operator".into(), origin: address.to_string() } })
     }
 }

@@ -93,7 +93,7 @@ async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Re
     let mut listed = PluginList { plugins, others: None };
     if params.flag("all")?.unwrap_or_default() {
         // Each file there is opened and read a little.
-        let others = tokio::task::spawn_blocking(move || others(&app.config)).await;
+        let others = tokio::task::spawn_blocking(move || others(&app.config())).await;
         listed.others = Some(others.map_err(|error| Error::Internal(error.to_string()))??);
     }
     Ok(Json(listed))

@@ -150,7 +150,7 @@ impl Call {
         fields.check_timestamp()?;
         let given = if widget { fields.uid() } else { None };
         self.app.limits.messages.charge(self.client)?;
-        let turn = turn_for(&self.app.config, PLATFORM, PLATFORM);
+        let turn = turn_for(&self.app.config(), PLATFORM, PLATFORM);
         let (address, session, new_uid) = (self.client.to_string(), session_id.clone(), random_hex::<8>(""));
         let (arrived, uid) = self
             .app
@@ -234,7 +234,7 @@ impl Call {
         let since = time_parameter(&self.params, "since")?;
         let lease = match self.params.text("ack") {
             None => None,
-            Some("manual") => Some(self.app.config.bridge.ack),
+            Some("manual") => Some(self.app.config().bridge.ack),
             Some(_) => return Err(Error::Invalid("ack: must be manual, or left out".into())),
         };
         self.charge()?;
@@ -325,7 +325,7 @@ impl Call {
         self.check_admin_key()?;
         let limit = self.params.limit(50, LIST)?;
         let offset = self.params.number("offset", 0..=i64::from(u32::MAX))?.unwrap_or(0) as u32;
-        let active_since = clock::now() - clock::micros(self.app.config.bridge.session_timeout);
+        let active_since = clock::now() - clock::micros(self.app.config().bridge.session_timeout);
         let since = self.params.flag("active")?.unwrap_or(true).then_some(active_since);
         self.charge()?;
         let read = move |read: &crate::store::Read<'_>| {
@@ -356,20 +356,20 @@ impl Call {
             let (list, name) = if *from_visitor { (&mut messages, "message") } else { (&mut responses, "response") };
             list.push(json!({ "id": seq, "session_id": session_id, name: text, "timestamp": timestamp }));
         }
-        let active_since = clock::now() - clock::micros(self.app.config.bridge.session_timeout);
+        let active_since = clock::now() - clock::micros(self.app.config().bridge.session_timeout);
         let data = json!({ "session": session(&row, active_since), "messages": messages, "responses": responses });
         Ok(success("Session messages", data))
     }
 
     fn check_api_key(&self) -> Result<()> {
-        if self.app.config.auth.mode == AuthMode::Token && check_token(&self.headers, &self.app.access)? {
+        if self.app.config().auth.mode == AuthMode::Token && check_token(&self.headers, &self.app.access)? {
             return Ok(());
         }
-        check_key(&self.headers, &self.app.config.bridge.api_key, "api_key")
+        check_key(&self.headers, &self.app.config().bridge.api_key, "api_key")
     }
 
     fn check_admin_key(&self) -> Result<()> {
-        check_key(&self.headers, &self.app.config.bridge.admin_key, "admin_key")
+        check_key(&self.headers, &self.app.config().bridge.admin_key, "admin_key")
     }
 
     fn charge(&self) -> Result<()> {

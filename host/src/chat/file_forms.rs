@@ -28,7 +28,7 @@ pub struct Form {
 
 /// Bytes of an upload's body: beyond those of the largest file, so that a JSON upload of a somewhat larger one hears its size.
 pub fn largest_body(app: &App) -> usize {
-    LARGEST_BODY.max(2 * app.config.limits.file_bytes as usize)
+    LARGEST_BODY.max(2 * app.config().limits.file_bytes as usize)
 }
 
 pub async fn read_form(app: &App, caller: &Caller, request: Request) -> Result<Form> {
@@ -54,7 +54,7 @@ async fn read_whole(app: &App, caller: &Caller, request: Request) -> Result<Form
     let decoded = decoded.map_err(|error| Error::Internal(format!("decoding an upload: {error}")))?;
     let bytes = decoded.map_err(|_| Error::Invalid("Invalid base64 data".into()))?;
     not_empty(bytes.len() as u64)?;
-    let most = app.config.limits.file_bytes;
+    let most = app.config().limits.file_bytes;
     if bytes.len() > most as usize {
         return Err(Error::Invalid(format!("File too large: {} bytes (max {most} bytes)", bytes.len())));
     }
@@ -97,7 +97,7 @@ async fn read_parts(app: &App, caller: &Caller, request: Request) -> Result<Form
 }
 
 async fn read_content(app: &App, part: &mut Field<'_>, progress: &Progress, most: usize) -> Result<Incoming> {
-    let largest = app.config.limits.file_bytes;
+    let largest = app.config().limits.file_bytes;
     let mut content = app.store.receive().await?;
     while let Some(piece) = part.chunk().await.map_err(|error| form_error(&error, most))? {
         progress.made();

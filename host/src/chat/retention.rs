@@ -148,7 +148,7 @@ async fn sweep_room(app: &App, room: RoomLimits, mark: Option<Mark>) -> Result<(
 
 /// Removes events older than `[store] log_days`; 0 keeps all.
 async fn trim_log(app: &App) -> Result<()> {
-    let days = Micros::from(app.config.store.log_days);
+    let days = Micros::from(app.config().store.log_days);
     if days == 0 {
         return Ok(());
     }

@@ -24,17 +24,21 @@ struct Introduction<'v> {
 
 pub(super) fn serve(loaded: Loaded, view: &View) -> Result<String> {
     logs::init();
-    let Loaded { config, warnings, origin } = loaded;
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
-    let answered = config.route_for("bridge", "bridge").is_some();
-    let introduction = Introduction { view, origin, store: config.store.path.clone(), warnings, answered };
+    let config = &loaded.config;
+    let introduction = Introduction {
+        view,
+        origin: loaded.origin.clone(),
+        store: config.store.path.clone(),
+        warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
+        answered: config.route_for("bridge", "bridge").is_some(),
+    };
     introduction.print();
     introduction.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("no threads for the host: {error}")))?;
     let result = runtime.block_on(async {
-        refuse_second_host(&config).await?;
-        run(config, shutdown(), |started| introduction.announce(started)).await
+        refuse_second_host(&loaded.config).await?;
+        run(loaded, shutdown(), |started| introduction.announce(started)).await
     });
     // What is still blocked (a plugin's thread, a name look-up) does not delay the end.
     runtime.shutdown_timeout(Duration::from_millis(100));

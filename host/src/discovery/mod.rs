@@ -168,7 +168,8 @@ impl From<&Limits> for RateLimits {
 /// What it can do, where, and how much of it one address may ask for.
 #[utoipa::path(get, path = "/api/v1/discover", tag = "System", responses((status = 200, body = Discovery)))]
 async fn discover(State(app): State<App>) -> Json<Discovery> {
-    let public_url = &app.config.server.public_url;
+    let config = app.config();
+    let public_url = &config.server.public_url;
     Json(Discovery {
         service: "arcuate",
         compatible: ["local-agent-chat"],
@@ -183,8 +184,8 @@ async fn discover(State(app): State<App>) -> Json<Discovery> {
         mdns: Mdns { enabled: mdns::is_announced(app.address), service_type: mdns::SERVICE_TYPES[1] },
         capabilities: CAPABILITIES,
         endpoints: BTreeMap::from(ENDPOINTS),
-        auth: app.config.auth.mode.into(),
-        rate_limits: RateLimits::from(&app.config.limits),
+        auth: config.auth.mode.into(),
+        rate_limits: RateLimits::from(&config.limits),
     })
 }
 
@@ -217,6 +218,7 @@ async fn show_openapi() -> Response {
 
 /// Where the reader reaches this host, without a slash at its end.
 fn base_url(app: &App, headers: &HeaderMap) -> String {
-    let public_url = app.config.server.public_url.trim_end_matches('/');
+    let config = app.config();
+    let public_url = config.server.public_url.trim_end_matches('/');
     if public_url.is_empty() { format!("http://{}", host(headers)) } else { public_url.to_owned() }
 }

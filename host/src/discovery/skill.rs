@@ -79,10 +79,10 @@ async fn list_skills() -> Json<SkillList> {
 }
 
 fn text(app: &App, headers: &HeaderMap) -> String {
-    let limits = RateLimits::from(&app.config.limits);
+    let limits = RateLimits::from(&app.config().limits);
     let allowed =
         |number: u32, what: &str| if number == 0 { "not limited".to_owned() } else { format!("{number} {what}") };
-    let (who, auth) = match app.config.auth.mode {
+    let (who, auth) = match app.config().auth.mode {
         AuthMode::Lan => (LAN, ""),
         AuthMode::Token => (TOKEN, " -H \"Authorization: Bearer $TOKEN\""),
     };

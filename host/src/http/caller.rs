@@ -27,7 +27,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        match (app.config.auth.mode, parts.extensions.get()) {
+        match (app.config().auth.mode, parts.extensions.get()) {
             (AuthMode::Lan, _) => Ok(Self::Trusted),
             (AuthMode::Token, Some(Grant::Operator)) => Ok(Self::Operator),
             (AuthMode::Token, Some(Grant::Token(token))) => Ok(Self::Token { name: token.name.clone() }),
@@ -108,7 +108,7 @@ impl RoomKey {
     /// `X-Admin-Key` alone.
     fn find(parts: &Parts, app: &App) -> Option<Self> {
         let header = parts.headers.get("x-admin-key").and_then(|value| value.to_str().ok()).map(str::trim);
-        let bearer = bearer(&parts.headers).filter(|_| app.config.auth.mode == AuthMode::Lan);
+        let bearer = bearer(&parts.headers).filter(|_| app.config().auth.mode == AuthMode::Lan);
         let key = [bearer, header].into_iter().flatten().find(|key| !key.is_empty());
         let granted = parts.extensions.get::<Grant>().is_some_and(|grant| grant.allows(Scope::Admin));
         let opens_all = granted || key.is_some_and(|key| same_key(key, &app.admin_token));
@@ -121,7 +121,7 @@ impl FromRequestParts<App> for RoomKey {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         Self::find(parts, app).ok_or_else(|| {
-            let text = match app.config.auth.mode {
+            let text = match app.config().auth.mode {
                 AuthMode::Lan => "This needs the room's admin key: Authorization: Bearer <key> or X-Admin-Key: <key>",
                 AuthMode::Token => {
                     "This needs the room's admin key, X-Admin-Key: <key>, or an access token with the scope 'admin'"

@@ -18,7 +18,7 @@ impl FromRequestParts<App> for Client {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         let peer = peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        Ok(Self(resolve(peer, &parts.headers, &app.config.server.trusted_proxies)))
+        Ok(Self(resolve(peer, &parts.headers, &app.config().server.trusted_proxies)))
     }
 }
 

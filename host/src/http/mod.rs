@@ -67,7 +67,7 @@ pub fn router(app: App) -> Router {
     let routes = routes
         .fallback(async || Error::NotFound("Not found".into()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed(""));
-    let guarded = match app.config.auth.mode {
+    let guarded = match app.config().auth.mode {
         AuthMode::Lan => routes,
         AuthMode::Token => routes.layer(from_fn_with_state(app.clone(), gate::gate)),
     };
@@ -76,7 +76,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), patience::patient))
         .layer(manners::compression())
         .layer(from_fn(manners::safe_headers))
-        .layer(manners::cors(&app.config))
+        .layer(manners::cors(&app.config()))
         .layer(from_fn(manners::without_foreign_origins))
         .layer(from_fn(manners::options))
         .layer(from_fn_with_state(app.clone(), measure))

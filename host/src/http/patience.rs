@@ -36,7 +36,7 @@ struct Patient {
 
 /// Gives every body that bound.
 pub async fn patient(State(app): State<App>, request: Request, next: Next) -> Response {
-    let patience = app.config.server.body;
+    let patience = app.config().server.body;
     let unread = Arc::new(AtomicBool::new(!request.body().is_end_stream()));
     let bounded = |body: Body| match body.is_end_stream() {
         true => body,

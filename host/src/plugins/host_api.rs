@@ -2,7 +2,7 @@
 
 use super::HostApi;
 use crate::bridge::ingest;
-use crate::config::Config;
+use crate::config::Live;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
@@ -25,7 +25,7 @@ const DELTA_BYTES: usize = 64 * 1024;
 /// See the module's text.
 pub struct Api {
     pub store: Store,
-    pub config: Arc<Config>,
+    pub live: Arc<Live>,
     pub queue: Arc<Queue>,
     pub metrics: Arc<Metrics>,
 }
@@ -51,7 +51,7 @@ impl Api {
     }
 
     async fn ingest(&self, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
-        let results = ingest::ingest(&self.store, &self.config, instance, batch).await?;
+        let results = ingest::ingest(&self.store, &self.live.now(), instance, batch).await?;
         let new = results.iter().filter(|result| matches!(result, Ingested::New { .. })).count();
         self.metrics.ingested.fetch_add(new as u64, Ordering::Relaxed);
         Ok(results)

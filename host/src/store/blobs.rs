@@ -276,9 +276,21 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Resul
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    // What a path without a folder lies in.
+    let here = Path::new(".");
+    File::open(if folder.as_os_str().is_empty() { here } else { folder })?.sync_all()
 }
 
 fn failed_before() -> Error {
     Error::Unavailable("an earlier piece of the file could not be written".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_of_a_path_without_one_is_this_one() {
+        assert!(Path::new("arcuate.db").parent().is_some_and(|folder| sync(folder).is_ok()));
+    }
 }

@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the n-th takes a store from version n to n + 1. A released one never changes.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("../../../migrations/sqlite/0001_first.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("../../../migrations/sqlite/0002_chat.sql"), fill: mentions::backfill },
+    Migration { sql: include_str!("../../../migrations/sqlite/0003_operators.sql"), fill: |_| Ok(()) },
 ];
 
 struct Migration {

@@ -2,6 +2,7 @@
 //! few reader threads. Each file beside this one holds the SQL of one slice as whole use cases.
 
 mod activity;
+mod audit;
 mod blobs;
 mod bookmarks;
 mod conversations;
@@ -49,6 +50,7 @@ mod webhooks;
 mod writer;
 
 pub use activity::ActivityQuery;
+pub use audit::{Actor, Deed, DeedRow};
 pub use blobs::{Hash, Incoming, Received, hex};
 mod stats;
 
@@ -342,6 +344,8 @@ fn sql_error(error: rusqlite::Error) -> Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_audit;
 #[cfg(test)]
 mod tests_counts;
 #[cfg(test)]
