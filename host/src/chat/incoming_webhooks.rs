@@ -2,7 +2,7 @@
 
 use super::messages::raw_json;
 use super::rooms::{room_id, with_allowance};
-use super::text::{bounded, bounded_metadata};
+use super::text::{bounded, bounded_metadata, creator};
 use super::webhooks::{DeletedWebhook, UpdatedWebhook, owned_room, page};
 use crate::auth::random_hex;
 use crate::clock;
@@ -106,8 +106,7 @@ async fn create_incoming_webhook(
     Body(body): Body<CreateIncomingWebhook>,
 ) -> Result<Json<IncomingWebhook>> {
     let name = checked_name(&body.name)?;
-    let created_by = body.created_by.filter(|by| !by.trim().is_empty()).unwrap_or_else(|| "anonymous".into());
-    bounded(&created_by, 1, 100, "created_by must be at most 100 characters")?;
+    let created_by = creator(body.created_by)?;
     let (room, viewer, token) = (room_id(&id)?, caller.viewer(), random_hex::<16>("whk_"));
     let row = app.store.write(move |tx| {
         let room = owned_room(&tx.read(), room, &viewer, &key)?;

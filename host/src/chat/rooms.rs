@@ -1,6 +1,6 @@
 //! Rooms: made by anyone, listed by their newest activity.
 
-use super::text::bounded;
+use super::text::{bounded, creator};
 use crate::auth::{digest, random_hex};
 use crate::clock;
 use crate::error::{Error, Result};
@@ -181,17 +181,17 @@ async fn create_room(
     Client(client): Client,
     Body(body): Body<CreateRoom>,
 ) -> Result<Response> {
+    let (name, description) = (body.name.trim(), body.description.unwrap_or_default());
+    bounded_name(name)?;
+    bounded_description(&description)?;
     let room = NewRoom {
-        name: body.name.trim().into(),
-        description: body.description.unwrap_or_default(),
-        created_by: body.created_by.filter(|by| !by.trim().is_empty()).unwrap_or_else(|| "anonymous".into()),
+        name: name.into(),
+        description,
+        created_by: creator(body.created_by)?,
         max_messages: body.max_messages,
         max_message_age_hours: body.max_message_age_hours,
         ..NewRoom::default()
     };
-    bounded_name(&room.name)?;
-    bounded_description(&room.description)?;
-    bounded(&room.created_by, 1, 100, "created_by must be at most 100 characters")?;
     bounded_limits(room.max_messages, room.max_message_age_hours)?;
     let allowance = app.limits.rooms.charge(client)?;
     let admin_key = random_hex::<16>("chat_");

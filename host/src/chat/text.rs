@@ -8,6 +8,12 @@ pub fn bounded(text: &str, least: usize, most: usize, wrong: &str) -> Result<()>
     if length < least || length > most { Err(Error::Invalid(wrong.into())) } else { no_nul(text, wrong) }
 }
 
+/// Who made something, as they say; `anonymous` if they do not.
+pub fn creator(given: Option<String>) -> Result<String> {
+    let given = given.filter(|by| !by.trim().is_empty()).unwrap_or_else(|| "anonymous".into());
+    bounded(&given, 1, 100, "created_by must be at most 100 characters").map(|()| given)
+}
+
 pub fn no_nul(text: &str, wrong: &str) -> Result<()> {
     if text.contains('\0') { Err(Error::Invalid(format!("{wrong} (it has a NUL character)"))) } else { Ok(()) }
 }

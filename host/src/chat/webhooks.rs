@@ -1,7 +1,7 @@
 //! Webhooks: endpoints of a room's owner that its events are posted to. The posting itself is the plugin's, the queue keeps what waits.
 
 use super::rooms::room_id;
-use super::text::bounded;
+use super::text::{bounded, creator};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::http::{Body, Caller, Params, Path, RoomKey};
@@ -112,8 +112,7 @@ async fn create_webhook(
     let (url, secret) = (body.url.trim(), body.secret.filter(|secret| !secret.is_empty()));
     check_url(url, "Invalid webhook URL: must start with http:// or https://")?;
     check_secret(secret.as_deref())?;
-    let created_by = body.created_by.filter(|by| !by.trim().is_empty()).unwrap_or_else(|| "anonymous".into());
-    bounded(&created_by, 1, 100, "created_by must be at most 100 characters")?;
+    let created_by = creator(body.created_by)?;
     let events = events(body.events.as_deref().unwrap_or("*"))?;
     let new = NewWebhook { url: url.into(), events, secret, created_by };
     let (room, viewer) = (room_id(&id)?, caller.viewer());
