@@ -136,8 +136,8 @@ What `perf record -g` shows of the host during the measurements that miss what w
 - **With a million stored.** A post writes into the trees of ids, of senders and of participants at places that are random: more pages
   per commit than an empty store has at all, and more to copy at each checkpoint.
 - **The boundary.** Each direction wakes a thread of the other side. Small jobs at a quiet moment take 20 µs.
-- **Memory.** An idle stream is hyper's read buffer of 8 KB, the beginning of its write buffer, and 3 KB of futures. Two thirds of the idle
-  host are pages of code: its own, and three plugins, each with its own runtime and TLS.
+- **Memory.** An idle stream is the touched pages of hyper's two buffers of 8 KB, and 2 to 3 KB of futures. Two thirds of the idle host are
+  pages of code: its own, and three plugins, each with its own runtime and TLS.
 ";
 
 const REPEAT: &str = "\
