@@ -131,11 +131,13 @@ What `perf record -g` shows of the host during the measurements that miss what w
   proportion. Ranking inside the index would read no messages, and would need code of ours inside SQLite's.
 - **100 subscribers.** 64 writers post ten thousand messages a second, each on disk before it is shown, and all subscribers together take
   them as fast as they come: it is the writing that bounds it.
-- **POST with one client.** The commit's fsync is most of it, then two hand-overs between threads, which cost 20 to 40 µs each on a virtual
-  machine.
+- **1,000 subscribers.** From half of the baseline to one and a half times of it, run by run: it depends on how many fall so far behind that
+  they read the log, which costs each of them a query where the others share one piece of bytes.
+- **POST with one client.** Half of it is what `raw` does: the rows and the commit's fsync. The other half are four hand-overs, from the
+  client to the server, to the thread that writes, and both ways back: waking somebody who sleeps costs 20 to 60 µs on a virtual machine.
 - **With a million stored.** A post writes into the trees of ids, of senders and of participants at places that are random: more pages
   per commit than an empty store has at all, and more to copy at each checkpoint.
-- **The boundary.** Each direction wakes a thread of the other side. Small jobs at a quiet moment take 20 µs.
+- **The boundary.** Each direction wakes a thread of the other side, as above.
 - **Memory.** An idle stream is the touched pages of hyper's two buffers of 8 KB, and 2 to 3 KB of futures. Two thirds of the idle host are
   pages of code: its own, and three plugins, each with its own runtime and TLS.
 ";
