@@ -1,10 +1,12 @@
-//! Jobs as operators see them: listed by filters, one by one with their attempts, and counted.
+//! Jobs as operators see them: found by filters in bounded walks, one by one with their attempts, and counted.
 
 use super::jobs::State;
 use super::{Read, sql_error};
 use crate::clock::Micros;
 use crate::error::Result;
 use crate::ids::JobId;
+use plugin_api::types::Priority;
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 
 /// A job as operators see it.
@@ -27,6 +29,7 @@ pub struct JobRow {
     pub finished_at: Option<Micros>,
     pub cause: Option<i64>,
     pub payload: String,
+    pub priority: Priority,
 }
 
 /// One try, as recorded.
@@ -45,44 +48,119 @@ pub struct JobFilter {
     pub state: Option<State>,
     pub instance: Option<String>,
     pub kind: Option<String>,
+    pub lane: Option<String>,
+    /// Made before this time.
+    pub before: Option<Micros>,
+    /// Made at this time or later.
+    pub since: Option<Micros>,
+    /// A part of the last error, in small letters: theirs do not count.
+    pub error: Option<String>,
+}
+
+/// Which way a walk goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    NewestFirst,
+    OldestFirst,
 }
 
 const COLUMNS: &str =
     "select key, id, kind, state, instance, lane, attempts, rescues, uncertain, max_attempts, next_at, last_error,
-            created_at, started_at, finished_at, cause, payload from queue";
+            created_at, started_at, finished_at, cause, payload, priority from queue";
 
 /// Rows that one call may look at for a rare filter, before it answers a short page.
-const VISITS: usize = 20_000;
+const VISITS: usize = if cfg!(test) { 2_000 } else { 20_000 };
+/// Jobs are made in the order of their times, unless the clock was set back: so far is looked beyond the place where a time should be.
+const CLOCK_SLACK: Micros = 10 * 60 * 1_000_000;
 
 impl Read<'_> {
     /// Newest first, before the job numbered `before`; with the number to go on from if there may be more.
     pub fn jobs(&self, filter: &JobFilter, before: Option<i64>, limit: usize) -> Result<(Vec<JobRow>, Option<i64>)> {
-        // Completed jobs are most of them, so these are found by going through all; the others have an index of their own, which
-        // SQLite uses only if its condition is repeated.
+        self.walk_jobs(filter, Way::NewestFirst, before, limit, job_row)
+    }
+
+    /// The numbers of jobs, oldest first, after the one numbered `after`; with the number to go on from if there may be more.
+    pub fn job_keys(&self, filter: &JobFilter, after: Option<i64>, limit: usize) -> Result<(Vec<i64>, Option<i64>)> {
+        self.walk_jobs(filter, Way::OldestFirst, after, limit, |row| row.get(0))
+    }
+
+    fn walk_jobs<T>(
+        &self,
+        filter: &JobFilter,
+        way: Way,
+        from: Option<i64>,
+        limit: usize,
+        take: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<(Vec<T>, Option<i64>)> {
+        let (above, below) = self.numbers_between(filter, way, from)?;
         let indexed = filter.state.filter(|state| *state != State::Completed);
-        let narrowed = if indexed.is_some() { "state = ?2 and state <> 'completed' and" } else { "?2 is null and" };
-        let sql = format!("{COLUMNS} where {narrowed} key < ?1 order by key desc");
-        let mut statement = self.prepare(&sql)?;
-        let parameters = params![before.unwrap_or(i64::MAX), indexed.map(State::name)];
-        let mut rows = statement.query(parameters).map_err(sql_error)?;
-        let (mut jobs, mut visited, mut last) = (Vec::new(), 0, None);
+        let mut statement = self.prepare(&walking(indexed.is_some(), way))?;
+        let mut rows = statement.query(params![below, indexed.map(State::name), above]).map_err(sql_error)?;
+        let (mut found, mut visited, mut last) = (Vec::new(), 0, None);
         while let Some(row) = rows.next().map_err(sql_error)? {
-            if jobs.len() == limit || visited == VISITS {
-                return Ok((jobs, last));
+            if found.len() == limit || visited == VISITS {
+                return Ok((found, last));
             }
-            let job = job_row(row).map_err(sql_error)?;
-            (visited, last) = (visited + 1, Some(job.key));
-            if filter.matches(&job) {
-                jobs.push(job);
+            (visited, last) = (visited + 1, Some(row.get(0).map_err(sql_error)?));
+            if filter.fits(row).map_err(sql_error)? {
+                found.push(take(row).map_err(sql_error)?);
             }
         }
-        Ok((jobs, None))
+        Ok((found, None))
+    }
+
+    /// Between which numbers jobs of the filter's age lie, both excluded.
+    fn numbers_between(&self, filter: &JobFilter, way: Way, from: Option<i64>) -> Result<(i64, i64)> {
+        let (mut above, mut below) = match way {
+            Way::NewestFirst => (0, from.unwrap_or(i64::MAX)),
+            Way::OldestFirst => (from.unwrap_or(0), i64::MAX),
+        };
+        if let Some(before) = filter.before {
+            below = below.min(self.first_job_since(before.saturating_add(CLOCK_SLACK))?);
+        }
+        if let Some(since) = filter.since {
+            above = above.max(self.first_job_since(since.saturating_sub(CLOCK_SLACK))? - 1);
+        }
+        Ok((above, below))
+    }
+
+    /// The number from which on jobs were made at that time or later, found by halving.
+    fn first_job_since(&self, at: Micros) -> Result<i64> {
+        let (mut low, mut high) = (0, self.newest_job()? + 1);
+        let mut statement = self.prepare("select key, created_at from queue where key >= ?1 order by key limit 1")?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Micros>(1)?));
+            match statement.query_row([middle], row).optional().map_err(sql_error)? {
+                Some((key, made)) if made < at => low = key + 1,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The number of the newest job; 0 if there is none.
+    pub fn newest_job(&self) -> Result<i64> {
+        self.number("select coalesce(max(key), 0) from queue", [])
     }
 
     pub fn job(&self, id: JobId) -> Result<Option<JobRow>> {
         let sql = format!("{COLUMNS} where id = ?1");
         let mut statement = self.prepare(&sql)?;
         statement.query_row([id.bytes()], job_row).optional().map_err(sql_error)
+    }
+
+    pub fn lane_of(&self, key: i64) -> Result<Option<String>> {
+        let mut statement = self.prepare("select lane from queue where key = ?1")?;
+        statement.query_row([key], |row| row.get(0)).optional().map_err(sql_error)
+    }
+
+    /// The job with this number, if it still fits.
+    pub(super) fn job_if(&self, key: i64, filter: &JobFilter) -> Result<Option<JobRow>> {
+        let sql = format!("{COLUMNS} where key = ?1");
+        let mut statement = self.prepare(&sql)?;
+        let row = |row: &Row<'_>| if filter.fits(row)? { job_row(row).map(Some) } else { Ok(None) };
+        Ok(statement.query_row([key], row).optional().map_err(sql_error)?.flatten())
     }
 
     /// A job's tries, oldest first.
@@ -114,11 +192,34 @@ impl Read<'_> {
     }
 }
 
+/// Completed jobs are most of them, so these are found by going through all; the others have an index of their own, which SQLite uses only
+/// if its condition is repeated.
+fn walking(indexed: bool, way: Way) -> String {
+    let narrowed = if indexed { "state = ?2 and state <> 'completed' and" } else { "?2 is null and" };
+    let order = if way == Way::NewestFirst { "order by key desc" } else { "order by key" };
+    format!("{COLUMNS} where {narrowed} key < ?1 and key > ?3 {order}")
+}
+
 impl JobFilter {
-    pub(super) fn matches(&self, job: &JobRow) -> bool {
-        self.state.is_none_or(|state| state.name() == job.state)
-            && self.instance.as_ref().is_none_or(|instance| *instance == job.instance)
-            && self.kind.as_ref().is_none_or(|kind| *kind == job.kind)
+    /// Looks at no more of a row than it must: those that do not fit are many, and payloads are long.
+    fn fits(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let is = |column: usize, wanted: Option<&str>| -> rusqlite::Result<bool> {
+            let Some(wanted) = wanted else { return Ok(true) };
+            Ok(matches!(row.get_ref(column)?, ValueRef::Text(text) if text == wanted.as_bytes()))
+        };
+        Ok(is(3, self.state.map(State::name))?
+            && is(4, self.instance.as_deref())?
+            && is(2, self.kind.as_deref())?
+            && is(5, self.lane.as_deref())?
+            && (self.before.is_none() && self.since.is_none() || self.is_of_age(row.get(12)?))
+            && match &self.error {
+                Some(part) => row.get::<_, Option<String>>(11)?.is_some_and(|text| text.to_lowercase().contains(part)),
+                None => true,
+            })
+    }
+
+    fn is_of_age(&self, made: Micros) -> bool {
+        self.before.is_none_or(|before| made < before) && self.since.is_none_or(|since| made >= since)
     }
 }
 
@@ -141,5 +242,6 @@ fn job_row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         finished_at: row.get(14)?,
         cause: row.get(15)?,
         payload: row.get(16)?,
+        priority: Priority::of_rank(row.get(17)?),
     })
 }

@@ -6,7 +6,7 @@ use super::{Tx, sql_error, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use crate::ids::{ConversationId, JobId};
-use plugin_api::types::{Job, Work};
+use plugin_api::types::{Job, Priority, Work};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub(super) struct NewJob<'a> {
     pub payload: &'a str,
     /// Not before this long from now.
     pub after: Micros,
+    pub priority: Priority,
 }
 
 /// A worker's right to settle a job.
@@ -91,19 +92,18 @@ impl Tx<'_> {
     /// Inserts a job behind those of its lane. If the lane is empty and the instance has a free slot, it is born processing: the caller
     /// hands the claim on.
     pub(super) fn insert_job(&mut self, job: &NewJob<'_>) -> Result<(JobId, Option<Claim>)> {
-        let NewJob { kind, instance, lane, cause, payload, after } = *job;
+        let NewJob { kind, instance, lane, cause, payload, after, priority } = *job;
         let now = clock::now();
-        let busy = "select exists (select 1 from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing'))";
-        let runnable = self.read().number(busy, params![instance, lane])? == 0;
-        let starts = runnable && after <= 0 && self.take_slot(instance);
+        let (runnable, paused) = self.place_in(instance, lane)?;
+        let starts = runnable && !paused && after <= 0 && self.take_slot(instance);
         let id = JobId::new();
         let (max_attempts, timeout) = self.limits_of(instance);
         let state = if starts { State::Processing } else { State::Pending };
         let lease = starts.then(|| lease_until(now, timeout));
         self.execute(
             "insert into queue (id, cause, kind, instance, lane, state, runnable, max_attempts, next_at, lease_until, claim, payload,
-                                created_at, started_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                created_at, started_at, priority)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 id.bytes(),
                 cause,
@@ -118,7 +118,8 @@ impl Tx<'_> {
                 i64::from(starts),
                 payload,
                 now,
-                starts.then_some(now)
+                starts.then_some(now),
+                priority.rank()
             ],
         )?;
         self.count(instance, state.name(), 1);
@@ -130,6 +131,15 @@ impl Tx<'_> {
         Ok((id, starts.then_some(claim)))
     }
 
+    /// Whether a job would be its lane's head, which may not be while the lane is paused; and whether the instance is paused.
+    fn place_in(&self, instance: &str, lane: &str) -> Result<(bool, bool)> {
+        let sql = "select not exists (select 1 from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing'))
+                          and not exists (select 1 from queue_pauses where instance = ?1 and lane = ?2),
+                          exists (select 1 from queue_pauses where instance = ?1 and lane = '')";
+        let mut statement = self.prepare(sql)?;
+        statement.query_row(params![instance, lane], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sql_error)
+    }
+
     /// Attempts and time that a job of this instance gets.
     pub(super) fn limits_of(&self, instance: &str) -> (u32, Duration) {
         let slots = self.shared.slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -138,10 +148,17 @@ impl Tx<'_> {
     }
 
     /// A plugin's own task.
-    pub fn enqueue_task(&mut self, instance: &str, lane: &str, payload: &Value, after: Duration) -> Result<JobId> {
+    pub fn enqueue_task(
+        &mut self,
+        instance: &str,
+        lane: &str,
+        payload: &Value,
+        after: Duration,
+        priority: Priority,
+    ) -> Result<JobId> {
         let payload = payload.to_string();
         let after = clock::micros(after);
-        let job = NewJob { kind: "task", instance, lane, cause: None, payload: &payload, after };
+        let job = NewJob { kind: "task", instance, lane, cause: None, payload: &payload, after, priority };
         let (id, claim) = self.insert_job(&job)?;
         if let Some(claim) = claim {
             self.hand(instance, claim, "task", None, &payload)?;
@@ -149,8 +166,15 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// A row that could not be read, kept as a dead letter that can be tried again.
-    pub fn keep_malformed(&mut self, instance: &str, external_id: &str, raw: &str, why: &str) -> Result<bool> {
+    /// A row that could not be read, kept as a dead letter that can be tried again. `lane` says who reads it then.
+    pub fn keep_malformed(
+        &mut self,
+        instance: &str,
+        external_id: &str,
+        lane: &str,
+        raw: &str,
+        why: &str,
+    ) -> Result<bool> {
         if !self.first_time(instance, external_id)? {
             return Ok(false);
         }
@@ -159,7 +183,7 @@ impl Tx<'_> {
             "insert into queue (id, kind, instance, lane, state, runnable, attempts, max_attempts, next_at, payload, last_error,
                                 created_at, finished_at)
              values (?1, 'ingest', ?2, ?3, 'failed', 0, 1, 1, ?4, ?5, ?6, ?4, ?4)",
-            params![id.bytes(), instance, format!("ingest:{id}"), now, raw, why],
+            params![id.bytes(), instance, format!("{lane}:{id}"), now, raw, why],
         )?;
         self.count(instance, State::Failed.name(), 1);
         Ok(true)
@@ -180,7 +204,15 @@ impl Tx<'_> {
             return Ok(());
         }
         let (lane, cause) = (conversation.to_string(), Some(posted.seq));
-        let job = NewJob { kind: "deliver", instance: &instance, lane: &lane, cause, payload: "{}", after: 0 };
+        let job = NewJob {
+            kind: "deliver",
+            instance: &instance,
+            lane: &lane,
+            cause,
+            payload: "{}",
+            after: 0,
+            priority: Priority::Normal,
+        };
         if let (_, Some(claim)) = self.insert_job(&job)? {
             self.hand(&instance, claim, "deliver", cause, "{}")?;
         }

@@ -29,10 +29,12 @@ mod messages;
 mod migrate;
 mod orphans;
 mod participants;
+mod pauses;
 mod pins;
 mod profiles;
 mod queue;
 mod queue_deeds;
+mod queue_retention;
 mod reactions;
 mod read_positions;
 mod readers;
@@ -77,9 +79,11 @@ pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
 pub use participants::Participant;
+pub use pauses::PauseRow;
 pub use pins::PinnedMessage;
 pub use profiles::{Profile, ProfileChange};
 pub use queue::Settled;
+pub use queue_deeds::JobDeed;
 pub use reactions::{Reaction, ReactionSummary};
 pub use read_positions::ReadPosition;
 pub use retention::{Pruned, RoomLimits};
@@ -332,6 +336,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
             Error::Unavailable("the disk that holds the store is full; free some space".into())
         }
         Some(ErrorCode::SystemIoFailure) => {
+            writer::note_io_failure();
             Error::Unavailable(format!("the disk that holds the store failed: {error}"))
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
@@ -359,6 +364,8 @@ mod tests_files;
 mod tests_finding;
 #[cfg(test)]
 mod tests_messages;
+#[cfg(test)]
+mod tests_queue;
 #[cfg(test)]
 mod tests_rooms;
 #[cfg(test)]

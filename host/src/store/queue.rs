@@ -7,7 +7,7 @@ use super::{Read, Tx, sql_error, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use crate::ids::{JobId, MessageId};
-use plugin_api::types::{Outcome, Reply};
+use plugin_api::types::{Outcome, Priority, Reply};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Value, json};
 use std::sync::PoisonError;
@@ -133,7 +133,9 @@ impl Tx<'_> {
         let error = end.error.map(|error| cut(error, ERROR_LENGTH));
         let finished_at = end.next_at.is_none().then_some(now);
         self.execute(
-            "update queue set state = ?2, runnable = ?3, attempts = ?4, next_at = coalesce(?5, next_at), lease_until = null,
+            "update queue set state = ?2, runnable = (?3 and not exists (select 1 from queue_pauses p
+                        where p.instance = queue.instance and p.lane = queue.lane)),
+                    attempts = ?4, next_at = coalesce(?5, next_at), lease_until = null,
                     uncertain = max(uncertain, ?6), last_error = coalesce(?7, last_error), finished_at = ?8 where key = ?1",
             params![
                 held.key,
@@ -220,20 +222,24 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Marks the lane's next job as its head.
+    /// Marks the lane's next job as its head, unless the lane is paused.
     pub(super) fn advance(&mut self, instance: &str, lane: &str) -> Result<()> {
         let sql = "update queue set runnable = 1 where state = 'pending' and runnable = 0 and key = (
                        select key from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing')
-                       order by key limit 1)";
+                       order by key limit 1)
+                   and not exists (select 1 from queue_pauses where instance = ?1 and lane = ?2)";
         if self.execute(sql, params![instance, lane])? > 0 {
             self.effects.woken.push(instance.into());
         }
         Ok(())
     }
 
-    /// Claims due heads, oldest first, as long as the instance has slots; answers how many were handed over.
+    /// Claims due heads, the urgent and then the oldest first, as long as the instance has slots; answers how many were handed over.
     pub fn claim_due(&mut self, instance: &str, most: usize) -> Result<usize> {
         let mut handed = 0;
+        if self.read().is_paused(instance)? {
+            return Ok(handed);
+        }
         // Those whose cause is gone count too: a long row of them must not make the transaction long.
         for _ in 0..most {
             if !self.take_slot(instance) {
@@ -256,7 +262,8 @@ impl Tx<'_> {
     fn claim_one(&mut self, instance: &str) -> Result<Option<Found>> {
         let now = clock::now();
         let sql = "select key, id, claim, attempts, rescues, uncertain, kind, cause, payload from queue
-                   where instance = ?1 and state = 'pending' and runnable = 1 and next_at <= ?2 order by next_at, key limit 1";
+                   where instance = ?1 and priority = ?3 and state = 'pending' and runnable = 1 and next_at <= ?2
+                   order by next_at, key limit 1";
         let (_, timeout) = self.limits_of(instance);
         let row = |row: &Row<'_>| {
             let claim = Claim {
@@ -271,7 +278,14 @@ impl Tx<'_> {
             Ok((claim, row.get(6)?, row.get(7)?, row.get(8)?))
         };
         let mut statement = self.prepare(sql)?;
-        let found = statement.query_row(params![instance, now], row).optional().map_err(sql_error)?;
+        let mut found = None;
+        for priority in Priority::ALL {
+            let parameters = params![instance, now, priority.rank()];
+            found = statement.query_row(parameters, row).optional().map_err(sql_error)?;
+            if found.is_some() {
+                break;
+            }
+        }
         if let Some((claim, ..)) = &found {
             self.execute(
                 "update queue set state = 'processing', claim = ?2, lease_until = ?3, started_at = ?4 where key = ?1",
@@ -285,20 +299,27 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// When the instance's next waiting head is due, and when its next lease ends.
+    /// When the instance's next waiting head is due, never while the instance is paused; and when its next lease ends.
     pub fn queue_times(&self, instance: &str) -> Result<(Option<Micros>, Option<Micros>)> {
         let first = |sql: &str| {
             let mut statement = self.prepare(sql)?;
-            statement.query_row([instance], |row| row.get(0)).optional().map_err(sql_error)
+            statement.query_row([instance], |row| row.get::<_, Option<Micros>>(0)).optional().map_err(sql_error)
         };
+        // A probe of the index for each priority.
         let due = first(
-            "select next_at from queue where instance = ?1 and state = 'pending' and runnable = 1 order by next_at limit 1",
+            "select min(at) from (
+                 select min(next_at) as at from queue where instance = ?1 and priority = 1 and state = 'pending' and runnable = 1
+                 union all
+                 select min(next_at) from queue where instance = ?1 and priority = 0 and state = 'pending' and runnable = 1
+                 union all
+                 select min(next_at) from queue where instance = ?1 and priority = -1 and state = 'pending' and runnable = 1
+             ) where not exists (select 1 from queue_pauses where instance = ?1 and lane = '')",
         )?;
         let lease = first(
             "select lease_until from queue where instance = ?1 and state = 'processing' and lease_until is not null
              order by lease_until limit 1",
         )?;
-        Ok((due, lease))
+        Ok((due.flatten(), lease.flatten()))
     }
 }
 

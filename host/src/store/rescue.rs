@@ -48,7 +48,9 @@ impl Tx<'_> {
         };
         let state = if lost { State::Failed } else { State::Pending };
         self.execute(
-            "update queue set state = ?2, runnable = ?3, claim = claim + 1, rescues = ?4, uncertain = 1, lease_until = null,
+            "update queue set state = ?2, runnable = (?3 and not exists (select 1 from queue_pauses p
+                        where p.instance = queue.instance and p.lane = queue.lane)),
+                    claim = claim + 1, rescues = ?4, uncertain = 1, lease_until = null,
                     last_error = ?5, finished_at = ?6 where key = ?1",
             params![held.key, state.name(), !lost, rescues, why, lost.then_some(now)],
         )?;
@@ -73,7 +75,8 @@ impl Tx<'_> {
     pub fn release(&mut self, key: i64, claim: i64) -> Result<Settled> {
         let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
         self.execute(
-            "update queue set state = 'pending', claim = claim + 1, lease_until = null where key = ?1",
+            "update queue set state = 'pending', claim = claim + 1, lease_until = null, runnable = not exists (
+                 select 1 from queue_pauses p where p.instance = queue.instance and p.lane = queue.lane) where key = ?1",
             [key],
         )?;
         self.leave_processing(&held.instance, State::Pending);
