@@ -1,7 +1,7 @@
 //! The only source of time: microseconds since 1970 in UTC, and how they look to people and machines.
 
 use jiff::Timestamp;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970 in UTC.
 pub type Micros = i64;
@@ -41,6 +41,14 @@ pub fn micros(duration: Duration) -> Micros {
 /// How long until `at`; zero if it has passed.
 pub fn until(at: Micros) -> Duration {
     Duration::from_micros(at.saturating_sub(now()).max(0) as u64)
+}
+
+/// The longest pause after a write.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between the writes of long work in the background: as long as the last one took, so that others have at least half of the writer's time.
+pub async fn pause_after(begun: Instant) {
+    tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::live::presence::Presence;
 use crate::live::sse;
 use crate::metrics::Metrics;
 use crate::plugins::{Api, InstanceStatus, Manager};
-use crate::queue::{Queue, Watcher};
+use crate::queue::{self, Queue, Watcher};
 use crate::state::{App, Limits, Parts};
 use crate::store::lock::Lock;
 use crate::store::slots::Retries;
@@ -84,12 +84,13 @@ pub async fn run(
     chat::start(&app);
 
     tokio::spawn(store.clone().remove_orphans(stopping.clone()));
+    tokio::spawn(queue::retention::run(store.clone(), live.clone(), stopping.clone()));
 
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());
     tokio::spawn(sse::keep_time(store.bus().clone(), stopping.clone()));
     let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
-    queue.start(&manager, handed);
+    queue.start(&manager, &live, handed);
     let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
     started(&Started {

@@ -118,5 +118,5 @@ pub use plugin::Plugin;
 pub use secret::Secret;
 pub use types::{
     Batch, Delivery, Event, EventFilter, Identity, InReplyTo, Incoming, IncomingMessage, Ingested, Job, Limits,
-    Message, Mode, Outcome, Reply, Task, Turn, User, Webhook, Work,
+    Message, Mode, Outcome, Priority, Reply, Task, Turn, User, Webhook, Work,
 };

@@ -395,6 +395,49 @@ pub struct Task {
     pub payload: Value,
     /// Not before this many milliseconds from now.
     pub after_ms: u64,
+    /// Among the instance's lanes; within a lane the order never changes.
+    pub priority: Priority,
+}
+
+/// Which of an instance's lanes goes first when several have work to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    High,
+    #[default]
+    Normal,
+    Low,
+}
+
+impl Priority {
+    /// The most urgent first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.name() == name)
+    }
+
+    /// As a number: higher goes first.
+    pub fn rank(self) -> i64 {
+        match self {
+            Self::High => 1,
+            Self::Normal => 0,
+            Self::Low => -1,
+        }
+    }
+
+    /// The reverse of [`Self::rank`].
+    pub fn of_rank(rank: i64) -> Self {
+        Self::ALL.into_iter().find(|priority| priority.rank() == rank.signum()).unwrap_or_default()
+    }
 }
 
 /// Arguments and answers of the host operations; only the two sides of the boundary use them.

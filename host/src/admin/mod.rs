@@ -3,6 +3,9 @@
 
 pub mod plugins;
 pub mod queue;
+pub mod queue_deeds;
+pub mod queue_filter;
+pub mod queue_pauses;
 pub mod rooms;
 pub mod tokens;
 pub mod users;
@@ -20,6 +23,8 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .merge(plugins::router())
         .merge(queue::router())
+        .merge(queue_deeds::router())
+        .merge(queue_pauses::router())
         .merge(rooms::router())
         .merge(tokens::router())
         .merge(users::router())

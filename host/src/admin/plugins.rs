@@ -1,6 +1,7 @@
 //! Plugin instances for operators: what runs, what does not, and why.
 
 use super::Operator;
+use super::queue_pauses::{self, Pause};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::{Params, Path};
@@ -51,6 +52,8 @@ struct PluginDetails {
     described: Described,
     /// How many of its jobs are in each state.
     queue: BTreeMap<String, i64>,
+    /// What an operator holds back of it.
+    paused: Vec<Pause>,
 }
 
 /// What a library says of itself; absent while it cannot be read.
@@ -107,7 +110,8 @@ async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<Strin
     let status = app.manager.state(&name).ok_or_else(|| unknown(&name))?;
     let described = Described::by(app.manager.manifest(&name));
     let queue = job_counts(&app.store, &name).await?;
-    Ok(Json(PluginDetails { status, described, queue }))
+    let paused = queue_pauses::of(&app.store, &name).await?;
+    Ok(Json(PluginDetails { status, described, queue, paused }))
 }
 
 /// How many jobs an instance has in each state.

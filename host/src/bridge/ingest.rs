@@ -4,8 +4,9 @@ use super::turn_for;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::{Arrival, Store, Turn, Tx};
-use plugin_api::types::{Batch, Incoming, IncomingMessage, Ingested};
-use serde_json::{Map, Value};
+use plugin_api::types::{Batch, Incoming, IncomingMessage, Ingested, Outcome};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -14,6 +15,16 @@ const PUTS: usize = 100;
 /// Bytes of a row that could not be read, as they are kept.
 const RAW_BYTES: usize = 256 * 1024;
 pub const CONTENT_CHARACTERS: usize = 10_000;
+/// Lanes of dead letters, before their job's id: rows that the plugin could not read, and messages that the host refused.
+const PLUGINS_LANE: &str = "ingest";
+const HOSTS_LANE: &str = "message";
+
+/// A refused message as its dead letter holds it.
+#[derive(Deserialize)]
+struct Kept {
+    platform: String,
+    message: IncomingMessage,
+}
 
 /// One result per item, in their order.
 pub async fn ingest(store: &Store, config: &Config, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
@@ -57,7 +68,7 @@ pub fn check_kv(key: &str, value: &Value) -> Result<()> {
 
 fn take(tx: &mut Tx<'_>, instance: &str, platform: &str, item: &Incoming, turn: &Turn) -> Result<Ingested> {
     match item {
-        Incoming::Malformed { raw, why } => reject(tx, instance, &raw_key(raw), raw, why),
+        Incoming::Malformed { raw, why } => reject(tx, instance, &raw_key(raw), PLUGINS_LANE, raw, why),
         Incoming::Message(message) => match arrival(instance, platform, message) {
             Ok(arrival) => {
                 let turn = if message.silent { &Turn::Nobody } else { turn };
@@ -67,22 +78,44 @@ fn take(tx: &mut Tx<'_>, instance: &str, platform: &str, item: &Incoming, turn: 
                 })
             }
             Err(why) => {
-                let raw = serde_json::to_string(message).unwrap_or_default();
+                let raw = json!({ "platform": platform, "message": message }).to_string();
                 let known = !message.external_id.is_empty() && message.external_id.len() <= 512;
                 let key = if known { message.external_id.clone() } else { raw_key(&raw) };
-                reject(tx, instance, &key, &raw, &why)
+                reject(tx, instance, &key, HOSTS_LANE, &raw, &why)
             }
         },
     }
 }
 
-fn reject(tx: &mut Tx<'_>, instance: &str, key: &str, raw: &str, why: &str) -> Result<Ingested> {
+fn reject(tx: &mut Tx<'_>, instance: &str, key: &str, lane: &str, raw: &str, why: &str) -> Result<Ingested> {
     let raw = &raw[..raw.floor_char_boundary(RAW_BYTES)];
-    if tx.keep_malformed(instance, key, raw, why)? {
+    if tx.keep_malformed(instance, key, lane, raw, why)? {
         tracing::warn!(plugin.name = instance, "a row could not be taken and is kept as a dead letter: {why}");
         Ok(Ingested::Rejected { why: why.into() })
     } else {
         Ok(Ingested::Duplicate)
+    }
+}
+
+/// Whether the host itself refused the message of a dead letter: then no plugin knows how to read it.
+pub fn is_hosts(lane: &str) -> bool {
+    lane.split(':').next() == Some(HOSTS_LANE)
+}
+
+/// Looks again at a message that the host refused when it came; an operator asks for it.
+pub async fn again(store: &Store, config: &Config, instance: &str, kept: &str) -> Outcome {
+    let refused = |why: &str| Outcome::discard(format!("the message still cannot be taken: {why}"));
+    let Ok(Kept { platform, message }) = serde_json::from_str(kept) else {
+        return refused(&format!("it was too long to be kept whole; at most {RAW_BYTES} bytes are"));
+    };
+    let arrival = match arrival(instance, &platform, &message) {
+        Ok(arrival) => arrival,
+        Err(why) => return refused(&why),
+    };
+    let turn = if message.silent { Turn::Nobody } else { turn_for(config, instance, &platform) };
+    match store.write_patiently(move |tx| tx.arrive_after_all(&arrival, &turn)).await {
+        Ok(_) => Outcome::done(),
+        Err(error) => Outcome::retry(format!("it cannot be stored: {error}")),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Keeps rooms within the limits that their owners set, and the log within its days: in the background, in small steps, one sweep at a
 //! time. Never when a message is written.
 
-use super::room_deletion::pause;
-use crate::clock::{self, Micros};
+use crate::clock::{self, Micros, pause_after};
 use crate::error::Result;
 use crate::http::Caller;
 use crate::ids::RoomId;
+use crate::queue;
 use crate::state::App;
 use crate::store::RoomLimits;
 use axum::Json;
@@ -65,10 +65,13 @@ struct SweptRoom {
 
 /// Apply all rooms' limits now
 ///
-/// Answers when it is done. Pinned messages are neither counted nor deleted.
+/// Answers when it is done. Pinned messages are neither counted nor deleted. Jobs that ended longer ago than `[queue]` keeps them go as
+/// well; the answer does not count them.
 #[utoipa::path(post, path = "/api/v1/admin/retention/run", tag = "Administration", responses((status = 200, body = Swept)))]
 async fn run_retention(State(app): State<App>, _: Caller) -> Result<Json<Swept>> {
-    Ok(Json(sweep(&app).await?))
+    let swept = sweep(&app).await?;
+    queue::retention::sweep(&app.store, &app.config().queue).await?;
+    Ok(Json(swept))
 }
 
 /// Goes on until the host ends.
@@ -140,7 +143,7 @@ async fn sweep_room(app: &App, room: RoomLimits, mark: Option<Mark>) -> Result<(
         swept.pruned_by_count += pruned.by_count;
         swept.pruned_by_age += pruned.by_age;
         (oldest, next) = (from, pruned.next);
-        pause(begun).await;
+        pause_after(begun).await;
     }
     swept.total = swept.pruned_by_count + swept.pruned_by_age;
     Ok((swept, Mark { oldest, head }))
@@ -158,7 +161,7 @@ async fn trim_log(app: &App) -> Result<()> {
     while more {
         let begun = Instant::now();
         more = app.store.write_patiently(move |tx| tx.trim_log(now - days * DAY)).await?;
-        pause(begun).await;
+        pause_after(begun).await;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Removes the rows of deleted rooms, a little at a time, so that posts in other rooms never wait for it. What a crash left behind is found
 //! at the next start.
 
+use crate::clock::pause_after;
 use crate::error::Result;
 use crate::state::App;
 use crate::store::Purged;
@@ -9,8 +10,6 @@ use tokio::time::sleep;
 
 /// Between two tries while the store cannot be written.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The longest pause after a write.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Goes on until the host ends.
 pub async fn run(app: App) {
@@ -44,13 +43,8 @@ async fn purge_all(app: &App) -> Result<()> {
             if done {
                 break;
             }
-            pause(begun).await;
+            pause_after(begun).await;
         }
     }
     Ok(())
-}
-
-/// As long as the write took, so that others have at least half of the writer's time.
-pub(super) async fn pause(begun: Instant) {
-    sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
 }

@@ -1,7 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
 use crate::access::Scope;
-use crate::store::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -45,8 +44,8 @@ pub(super) enum Command {
 #[derive(Debug, Subcommand)]
 pub(super) enum Stored {
     /// Work that waits, runs, is done or has failed
-    #[command(subcommand, after_help = QUEUE)]
-    Queue(Queue),
+    #[command(subcommand, after_help = super::queue_args::QUEUE)]
+    Queue(super::queue_args::Queue),
     /// What was bridged
     #[command(subcommand, after_help = CONVERSATIONS)]
     Conversations(Conversations),
@@ -79,49 +78,6 @@ pub(super) enum Plugins {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Queue {
-    /// Jobs, newest first
-    #[command(after_help = QUEUE_LIST)]
-    List(QueueList),
-    /// One job with all its attempts
-    #[command(after_help = QUEUE_SHOW)]
-    Show {
-        /// As `queue list` shows it
-        id: String,
-    },
-    /// Runs failed or flushed jobs again, under their old ids
-    #[command(after_help = QUEUE_RETRY, override_usage = RETRY_USAGE)]
-    Retry(QueueRetry),
-    /// Marks pending jobs as flushed: kept for the record, not run
-    #[command(after_help = QUEUE_FLUSH)]
-    Flush(QueueFlush),
-    /// Removes jobs and their record; one that runs is refused
-    #[command(after_help = QUEUE_DELETE)]
-    Delete(QueueDelete),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct QueueList {
-    /// pending, processing, completed, failed or flushed
-    #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(State::ALL.map(State::name)))]
-    pub state: Option<String>,
-    #[command(flatten)]
-    pub which: Which,
-    #[command(flatten)]
-    pub page: Page,
-}
-
-#[derive(Debug, Clone, Default, Args)]
-pub(super) struct Which {
-    /// Only jobs of this plugin instance
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub plugin: Option<String>,
-    /// Only jobs of this kind: agent_turn, deliver, ingest, …
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-    pub kind: Option<String>,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct Page {
     /// Lines of one page, at most 1000
@@ -130,41 +86,6 @@ pub(super) struct Page {
     /// Goes on where an earlier page ended
     #[arg(long)]
     pub cursor: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct QueueRetry {
-    /// Some jobs, by their ids
-    #[arg(value_name = "ID", required_unless_present = "state", conflicts_with_all = ["state", "plugin", "kind"])]
-    pub ids: Vec<String>,
-    /// All jobs in this state: failed or flushed
-    #[arg(long, hide_possible_values = true, value_parser = [State::Failed.name(), State::Flushed.name()])]
-    pub state: Option<String>,
-    #[command(flatten)]
-    pub which: Which,
-}
-
-#[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = true, args = ["all", "plugin", "kind"])]
-pub(super) struct QueueFlush {
-    /// All pending jobs
-    #[arg(long, conflicts_with_all = ["plugin", "kind"])]
-    pub all: bool,
-    #[command(flatten)]
-    pub which: Which,
-    /// Does not ask
-    #[arg(long, short)]
-    pub yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct QueueDelete {
-    /// The jobs, by their ids
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
-    /// Does not ask
-    #[arg(long, short)]
-    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -278,45 +199,6 @@ last_error, …}]}; with --all also others: [{path, library, version, reason}]";
 const PLUGINS_SHOW: &str = "\
 Example:
   arcuate plugins show assistant";
-
-const QUEUE: &str = "\
-Example:
-  arcuate queue list --state failed";
-
-const QUEUE_LIST: &str = "\
-Example:
-  arcuate queue list --state failed --plugin web_chat
-
-JSON: {jobs: [{id, kind, state, plugin, lane, attempts, max_attempts, next_at,
-last_error, created_at}], cursor}; the cursor is null on the last page";
-
-const QUEUE_SHOW: &str = "\
-Example:
-  arcuate queue show 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b";
-
-const QUEUE_RETRY: &str = "\
-Examples:
-  arcuate queue retry 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b
-  arcuate queue retry --state failed --plugin web_chat
-
-Ids stay, and with them the idempotency keys; attempts count from 0 again.
-JSON: {affected}";
-
-const RETRY_USAGE: &str = "\
-arcuate queue retry <ID>...
-       arcuate queue retry --state failed|flushed [--plugin NAME] [--kind KIND]";
-
-const QUEUE_FLUSH: &str = "\
-Example:
-  arcuate queue flush --plugin web_chat
-
-Asks first on a terminal.  JSON: {affected}";
-
-const QUEUE_DELETE: &str = "\
-Example:
-  arcuate queue delete 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b
-
-Asks first on a terminal.  JSON: {affected}";
 
 const CONVERSATIONS: &str = "\
 Example:

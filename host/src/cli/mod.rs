@@ -12,6 +12,7 @@ mod people;
 mod plugins;
 mod plugins_view;
 mod queue;
+mod queue_args;
 mod queue_view;
 mod report;
 mod rooms;
@@ -55,7 +56,7 @@ fn wait(command: impl Future<Output = Result<String>>) -> Result<String> {
 async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<String> {
     let desk = Desk::open(config).await?;
     let told = match command {
-        Stored::Queue(command) => queue::run(command, &desk, view).await,
+        Stored::Queue(command) => queue::run(command, &desk, config, view).await,
         Stored::Conversations(command) => people::conversations(command, &desk, view).await,
         Stored::Users(command) => people::users(command, &desk, view).await,
         Stored::Tokens(command) => tokens::run(command, &desk, view).await,

@@ -125,6 +125,7 @@ fn described(shown: &Value, view: &View) -> String {
             ("roles", words(&shown["roles"])),
             ("platforms", words(&shown["platforms"])),
             ("jobs", jobs(&shown["queue"])),
+            ("paused", paused(items(shown, "paused"))),
             ("limits", limits(&shown["limits"])),
             ("last success", word("last_success")),
             ("last error", word("last_error")),
@@ -145,6 +146,17 @@ fn words(list: &Value) -> String {
 fn jobs(queue: &Value) -> String {
     let counts = queue.as_object().into_iter().flatten().filter(|(_, count)| **count != json!(0));
     counts.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What an operator holds back, and why.
+fn paused(rows: &[Value]) -> String {
+    let told = rows.iter().map(|row| {
+        let lane = Some(field(row, "lane")).filter(|lane| !lane.is_empty()).map(|lane| format!("lane {lane}"));
+        let reason = Some(field(row, "reason")).filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{}{reason}", lane.unwrap_or_else(|| "all of it".into()))
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn limits(limits: &Value) -> String {

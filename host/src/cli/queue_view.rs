@@ -1,8 +1,8 @@
 //! Jobs as people see them.
 
 use super::ago;
-use super::args::QueueList;
 use super::harmless;
+use super::queue_args::QueueList;
 use super::table::{Fit, Shown, Table, Tone, pairs};
 use super::view::{Filters, View, field, items};
 use crate::clock::{self, Micros};
@@ -55,6 +55,9 @@ fn none(asked: &QueueList, filters: &Filters, view: &View) -> String {
 fn note(job: &Value, now: Micros) -> String {
     let (state, error) = (field(job, "state"), field(job, "last_error"));
     let ahead = ago::ahead(&field(job, "next_at"), now).filter(|_| state == State::Pending.name());
+    if job["paused"] == true {
+        return if error.is_empty() { "paused".into() } else { format!("paused: {error}") };
+    }
     match ahead {
         _ if state == State::Completed.name() => String::new(),
         Some(ahead) if error.is_empty() => format!("due {ahead}"),
@@ -73,6 +76,23 @@ fn tone(state: &str) -> Tone {
     }
 }
 
+/// `queue paused`.
+pub(super) fn paused(listed: &Value, view: &View) -> String {
+    let rows = items(listed, "paused");
+    if rows.is_empty() {
+        return "nothing is paused\n".into();
+    }
+    let columns = [("PLUGIN", Fit::Whole), ("LANE", Fit::Whole), ("SINCE", Fit::Whole), ("BY", Fit::Optional)];
+    let (mut table, now) = (Table::new(&columns, "REASON"), clock::now());
+    for row in rows {
+        let lane = Some(field(row, "lane")).filter(|lane| !lane.is_empty()).unwrap_or_else(|| "all".into());
+        let since = ago::age(&field(row, "paused_at"), now);
+        let cells = [field(row, "plugin").into(), lane.into(), since.into(), field(row, "paused_by").into()];
+        table.row(cells, &field(row, "reason"));
+    }
+    table.render(view)
+}
+
 /// `queue show`.
 pub(super) fn show(job: &Value, view: &View) -> String {
     let now = clock::now();
@@ -85,6 +105,8 @@ pub(super) fn show(job: &Value, view: &View) -> String {
             ("state", field(job, "state")),
             ("plugin", field(job, "plugin")),
             ("lane", field(job, "lane")),
+            ("priority", field(job, "priority")),
+            ("paused", if job["paused"] == true { "an operator holds it back".into() } else { String::new() }),
             ("attempts", format!("{} of {}", job["attempts"], job["max_attempts"])),
             ("rescues", Some(field(job, "rescues")).filter(|rescues| rescues != "0").unwrap_or_default()),
             ("uncertain", if job["uncertain"] == true { uncertain() } else { String::new() }),

@@ -75,7 +75,7 @@ impl Filters {
 
     fn options(&self) -> String {
         let kept = self.0.iter().filter(|(name, _)| *name != "cursor");
-        kept.map(|(name, value)| format!(" --{name} {}", shell(value))).collect()
+        kept.map(|(name, value)| format!(" --{} {}", name.replace('_', "-"), shell(value))).collect()
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 /// As a shell would take it for one word.
-fn shell(word: &str) -> String {
+pub(super) fn shell(word: &str) -> String {
     let word = harmless::line(word);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,~".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }

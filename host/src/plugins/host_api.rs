@@ -6,7 +6,7 @@ use crate::config::Live;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
-use crate::store::{Store, UserRow};
+use crate::store::{Store, Tx, UserRow};
 use async_trait::async_trait;
 use plugin_api::raw::Op;
 use plugin_api::types::{Batch, Event, Identity, Ingested, Task, User, ops};
@@ -100,7 +100,8 @@ impl Api {
         let instance = instance.to_owned();
         // A plugin's lanes and its conversations' lanes must not meet.
         let (lane, after) = (format!("task:{}", task.lane), Duration::from_millis(task.after_ms));
-        let id = self.store.write_patiently(move |tx| tx.enqueue_task(&instance, &lane, &task.payload, after)).await?;
+        let put = move |tx: &mut Tx<'_>| tx.enqueue_task(&instance, &lane, &task.payload, after, task.priority);
+        let id = self.store.write_patiently(put).await?;
         Ok(id.to_string())
     }
 

@@ -1,9 +1,12 @@
 //! The queue's workers: they take what the store hands over, give it to the plugin, and write how it ended. What waits for a time or a
 //! slot is claimed when its bell rings; nothing polls.
 
+pub mod retention;
 mod settle;
 
+use crate::bridge::ingest;
 use crate::clock;
+use crate::config::Live;
 use crate::error::{Error, Result};
 use crate::plugins::{HandleError, Manager, Observer};
 use crate::store::slots::{Policy, Retries};
@@ -39,6 +42,7 @@ pub struct Counters {
 pub struct Queue {
     store: Store,
     manager: OnceLock<Weak<Manager>>,
+    live: OnceLock<Arc<Live>>,
     /// Instances that have a task handing out their jobs.
     watched: Mutex<HashSet<String>>,
     /// Turns that may stream now, by their job's id.
@@ -54,6 +58,8 @@ struct Turn {
     room_id: String,
     /// Number of the room inside the store, looked up at the first delta.
     room: Option<i64>,
+    /// Whose turn it is: a job that was taken back has a new claim.
+    claim: i64,
 }
 
 impl Queue {
@@ -64,20 +70,21 @@ impl Queue {
         if rescued > 0 {
             tracing::info!(queue.rescued = rescued, "jobs that ran when the last host ended are waiting again");
         }
-        let (manager, watched, turns) = (OnceLock::new(), Mutex::default(), Mutex::default());
         Ok(Arc::new(Self {
             store,
-            manager,
-            watched,
-            turns,
+            manager: OnceLock::new(),
+            live: OnceLock::new(),
+            watched: Mutex::default(),
+            turns: Mutex::default(),
             unwritten: AtomicUsize::new(0),
             counters: Counters::default(),
         }))
     }
 
     /// Starts to work through `manager`.
-    pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, mut handed: Handed) {
+    pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, live: &Arc<Live>, mut handed: Handed) {
         let _ = self.manager.set(Arc::downgrade(manager));
+        let _ = self.live.set(live.clone());
         let queue = self.clone();
         tokio::spawn(async move {
             while let Some(claimed) = handed.next().await {
@@ -91,14 +98,28 @@ impl Queue {
         let begun = std::time::Instant::now();
         let Some(manager) = self.manager.get().and_then(Weak::upgrade) else { return };
         self.open_turn(&claimed);
-        let handled = manager.handle(&claimed.instance, &claimed.job, claimed.timeout).await;
-        self.turns().remove(&claimed.job.id);
+        let handled = match self.read_again(&claimed).await {
+            Some(outcome) => Ok(outcome),
+            None => manager.handle(&claimed.instance, &claimed.job, claimed.timeout).await,
+        };
+        self.close_turn(&claimed);
         let outcome = match outcome_of(handled, claimed.timeout) {
             Ok(outcome) => outcome,
             Err(begun) => return self.give_back(&claimed, begun).await,
         };
         self.count(&claimed, &outcome, begun.elapsed());
         settle(&self.store, &claimed, outcome, &self.unwritten).await;
+    }
+
+    /// What the host itself refused when it came is read again by the host; None: the job is the plugin's.
+    async fn read_again(&self, claimed: &Claimed) -> Option<Outcome> {
+        let (Work::Ingest { raw }, Some(live)) = (&claimed.job.work, self.live.get()) else { return None };
+        let key = claimed.key;
+        let lane = self.store.read(move |read| read.lane_of(key)).await.ok().flatten()?;
+        if !ingest::is_hosts(&lane) {
+            return None;
+        }
+        Some(ingest::again(&self.store, &live.now(), &claimed.instance, raw).await)
     }
 
     /// The instance left: the job waits for the next one. Often `left` has taken it back already.
@@ -120,7 +141,16 @@ impl Queue {
     fn open_turn(&self, claimed: &Claimed) {
         if let Work::AgentTurn(turn) = &claimed.job.work {
             let (instance, room_id) = (claimed.instance.clone(), turn.room_id.clone());
-            self.turns().insert(claimed.job.id.clone(), Turn { instance, room_id, room: None });
+            let turn = Turn { instance, room_id, room: None, claim: claimed.number };
+            self.turns().insert(claimed.job.id.clone(), turn);
+        }
+    }
+
+    /// A late worker leaves the turn of the one that has the job now alone.
+    fn close_turn(&self, claimed: &Claimed) {
+        let mut turns = self.turns();
+        if turns.get(&claimed.job.id).is_some_and(|turn| turn.claim == claimed.number) {
+            turns.remove(&claimed.job.id);
         }
     }
 

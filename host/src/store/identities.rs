@@ -7,7 +7,7 @@ use super::rooms::RoomRef;
 use super::{Tx, sql_error};
 use crate::error::Result;
 use crate::ids::{ConversationId, RoomId, UserId};
-use plugin_api::types::{Mode, Turn as AgentTurn, User, Work};
+use plugin_api::types::{Mode, Priority, Turn as AgentTurn, User, Work};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
@@ -92,6 +92,13 @@ impl Tx<'_> {
         Ok(Some(Arrived { message, room_id: conversation.room.id, is_new_user: profile.is_new }))
     }
 
+    /// The same for a message that was refused when it came, so that its key is known already: that it was refused no longer counts.
+    pub fn arrive_after_all(&mut self, arrival: &Arrival, turn: &Turn) -> Result<Option<Arrived>> {
+        let sql = "delete from ingested where instance = ?1 and external_id = ?2 and seq is null";
+        self.execute(sql, params![arrival.instance, arrival.external_id])?;
+        self.arrive(arrival, turn)
+    }
+
     /// Remembers the key for ever; false if it is known.
     pub(super) fn first_time(&mut self, instance: &str, external_id: &str) -> Result<bool> {
         let sql = "insert into ingested (instance, external_id) values (?1, ?2) on conflict do nothing";
@@ -161,6 +168,7 @@ impl Tx<'_> {
             cause: Some(message.seq),
             payload: &format!("{{\"mode\":\"{}\"}}", if mode == Mode::Echo { "echo" } else { "live" }),
             after: 0,
+            priority: Priority::Normal,
         };
         let (_, claim) = self.insert_job(&job)?;
         // All of it is at hand: a job that starts at once is not read back.

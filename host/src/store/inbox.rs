@@ -47,6 +47,9 @@ impl Tx<'_> {
 
     /// Gives what waits: for good, or with `lease` until it is acknowledged or the lease ends.
     pub fn take_inbox(&mut self, query: InboxQuery, lease: Option<Duration>) -> Result<Vec<InboxItem>> {
+        if self.read().is_paused(INSTANCE)? {
+            return Ok(Vec::new());
+        }
         let items = self.read().inbox(query)?;
         let now = clock::now();
         for item in &items {
@@ -98,7 +101,7 @@ impl Read<'_> {
     fn inbox(&self, query: InboxQuery) -> Result<Vec<InboxItem>> {
         let sql = "select q.key, q.cause, c.external_id, p.platform_user_id, m.created_at, m.json, q.leased from (
                        select * from (select key, cause, 0 as leased from queue
-                           where instance = 'inbox' and state = 'pending' and runnable = 1 and next_at <= ?1 and cause > ?2
+                           where instance = 'inbox' and priority = 0 and state = 'pending' and runnable = 1 and next_at <= ?1 and cause > ?2
                            order by next_at, key limit ?3)
                        union all
                        select * from (select key, cause, 1 as leased from queue

@@ -16,6 +16,8 @@ mod hits;
 mod identities;
 mod inbox;
 mod incoming_webhooks;
+mod job_list;
+mod job_work;
 mod jobs;
 mod kv;
 pub mod lock;
@@ -27,12 +29,16 @@ mod messages;
 mod migrate;
 mod orphans;
 mod participants;
+mod pauses;
 mod pins;
 mod profiles;
 mod queue;
+mod queue_deeds;
+mod queue_retention;
 mod reactions;
 mod read_positions;
 mod readers;
+mod rescue;
 mod retention;
 mod room_changes;
 mod room_deletion;
@@ -66,15 +72,18 @@ pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived, Turn};
 pub use inbox::{InboxItem, InboxQuery};
 pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
-pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, State};
+pub use job_list::{AttemptRow, JobFilter, JobRow};
+pub use jobs::{Claimed, State};
 pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
 pub use participants::Participant;
+pub use pauses::PauseRow;
 pub use pins::PinnedMessage;
 pub use profiles::{Profile, ProfileChange};
 pub use queue::Settled;
+pub use queue_deeds::JobDeed;
 pub use reactions::{Reaction, ReactionSummary};
 pub use read_positions::ReadPosition;
 pub use retention::{Pruned, RoomLimits};
@@ -327,6 +336,7 @@ fn sql_error(error: rusqlite::Error) -> Error {
             Error::Unavailable("the disk that holds the store is full; free some space".into())
         }
         Some(ErrorCode::SystemIoFailure) => {
+            writer::note_io_failure();
             Error::Unavailable(format!("the disk that holds the store failed: {error}"))
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
@@ -354,6 +364,8 @@ mod tests_files;
 mod tests_finding;
 #[cfg(test)]
 mod tests_messages;
+#[cfg(test)]
+mod tests_queue;
 #[cfg(test)]
 mod tests_rooms;
 #[cfg(test)]

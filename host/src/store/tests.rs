@@ -3,7 +3,7 @@
 use super::slots::Policy;
 use super::*;
 use crate::clock;
-use plugin_api::types::{Mode, Outcome, Work};
+use plugin_api::types::{Mode, Outcome, Priority, Work};
 use tempfile::TempDir;
 
 struct Fixture {
@@ -60,6 +60,14 @@ impl Fixture {
     async fn jobs(&self, state: State) -> Vec<JobRow> {
         let filter = JobFilter { state: Some(state), ..JobFilter::default() };
         self.store.read(move |read| read.jobs(&filter, None, 1000)).await.expect("jobs are read").0
+    }
+
+    /// What waits is flushed; answers how many that were.
+    async fn flush_all(&self) -> usize {
+        let keys =
+            self.store.read(|read| read.job_keys(&JobFilter::default(), None, 1000)).await.expect("jobs are read").0;
+        let flush = move |tx: &mut Tx<'_>| tx.change_jobs(&keys, &JobFilter::default(), JobDeed::Flush);
+        self.store.write(flush).await.expect("jobs are flushed")
     }
 
     async fn claimed(&mut self) -> Claimed {
@@ -237,7 +245,7 @@ async fn retry_by_an_operator_keeps_the_id_and_never_runs_beside_its_lane() {
     fixture.settle(&first, Outcome::discard("no")).await;
     let second = fixture.claimed().await;
     let id = first.job.id.parse().unwrap();
-    fixture.store.write(move |tx| tx.retry_job(id)).await.unwrap();
+    fixture.store.write(move |tx| tx.change_job(id, JobDeed::Retry)).await.unwrap();
     fixture.store.write(|tx| tx.claim_due("assistant", 8)).await.unwrap();
     assert!(fixture.nothing_handed(), "the lane is busy");
     fixture.settle(&second, Outcome::done()).await;
@@ -258,14 +266,14 @@ async fn deleting_another_job_of_a_busy_lane_starts_nothing_beside_it() {
         let dead = fixture.claimed().await;
         fixture.settle(&dead, Outcome::retry("no").uncertain().after(Some(Duration::from_secs(60)))).await;
         let id: crate::ids::JobId = dead.job.id.parse().unwrap();
-        fixture.store.write(move |tx| tx.flush_jobs(&JobFilter::default(), None).map(drop)).await.unwrap();
+        fixture.flush_all().await;
         ids.push(id);
         fixture.arrive("a", &format!("after {id}")).await.unwrap();
     }
     let running = fixture.claimed().await;
     let (first, second) = (ids[0], ids[1]);
-    fixture.store.write(move |tx| tx.retry_job(first)).await.unwrap();
-    fixture.store.write(move |tx| tx.delete_job(second)).await.unwrap();
+    fixture.store.write(move |tx| tx.change_job(first, JobDeed::Retry)).await.unwrap();
+    fixture.store.write(move |tx| tx.change_job(second, JobDeed::Delete)).await.unwrap();
     fixture.store.write(|tx| tx.claim_due("assistant", 8)).await.unwrap();
     assert!(fixture.nothing_handed(), "the lane is busy");
     fixture.settle(&running, Outcome::done()).await;
@@ -282,13 +290,12 @@ async fn flush_and_delete_leave_running_jobs_alone() {
         fixture.arrive(&format!("c{number}"), &number.to_string()).await.unwrap();
     }
     let running = fixture.claimed().await;
-    let flushed = fixture.store.write(|tx| tx.flush_jobs(&JobFilter::default(), None)).await.unwrap();
-    assert_eq!(flushed.0, 4);
+    assert_eq!(fixture.flush_all().await, 4);
     let id = running.job.id.parse().unwrap();
-    let refused = fixture.store.write(move |tx| tx.delete_job(id)).await;
+    let refused = fixture.store.write(move |tx| tx.change_job(id, JobDeed::Delete)).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     let id = fixture.jobs(State::Flushed).await[0].id;
-    fixture.store.write(move |tx| tx.delete_job(id)).await.unwrap();
+    fixture.store.write(move |tx| tx.change_job(id, JobDeed::Delete)).await.unwrap();
     assert_eq!(fixture.jobs(State::Flushed).await.len(), 3);
     fixture.counts_are_true().await;
 }
@@ -426,7 +433,7 @@ async fn query_plans_have_no_scan_that_grows() {
         let steps = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
         let steps: Vec<String> = steps.map(Result::unwrap).collect();
         for step in &steps {
-            let small = ["asked", "thread", "q", "CONSTANT", "queue_counts", "messages_search"];
+            let small = ["asked", "thread", "q", "CONSTANT", "queue_counts", "queue_pauses", "messages_search"];
             let walked = step.strip_prefix("SCAN ").map(|rest| rest.split(' ').next().unwrap_or_default());
             let grows = walked.is_some_and(|table| !small.contains(&table) && !table.starts_with('('));
             assert!(!grows || ordered || step.contains("USING"), "{sql}\nscans: {steps:#?}");
@@ -458,8 +465,8 @@ async fn use_everything(fixture: &mut Fixture) {
         .write(move |tx| {
             let draft = Draft::new(room_id, "me", "word", &serde_json::Value::Null, None)?;
             tx.post_message(&draft, Some(message), &Viewer::Everyone)?;
-            tx.enqueue_task("web_chat", "lane", &serde_json::Value::Null, Duration::ZERO)?;
-            tx.keep_malformed("web_chat", "bad", "{", "not JSON")?;
+            tx.enqueue_task("web_chat", "lane", &serde_json::Value::Null, Duration::ZERO, Priority::Normal)?;
+            tx.keep_malformed("web_chat", "bad", "ingest", "{", "not JSON")?;
             tx.kv_put("web_chat", "k", Some("1"))?;
             tx.kv_put("web_chat", "k", None)?;
             let mut visitor = arrival("s", "x", "hello");
@@ -479,14 +486,16 @@ async fn use_everything(fixture: &mut Fixture) {
             tx.release(1, 1)?;
             tx.rescue_all()?;
             tx.claim_due("assistant", 8)?;
-            tx.flush_jobs(&JobFilter::default(), None)?;
-            tx.retry_jobs(&[], &JobFilter::default())?;
             tx.probe()
         })
         .await
         .unwrap();
     let id = fixture.jobs(State::Failed).await[0].id;
-    fixture.store.write(move |tx| tx.retry_job(id).and_then(|()| tx.delete_job(id))).await.unwrap();
+    let both = move |tx: &mut Tx<'_>| {
+        tx.change_job(id, JobDeed::Retry)?;
+        tx.change_job(id, JobDeed::Delete)
+    };
+    fixture.store.write(both).await.unwrap();
     fixture
         .store
         .read(move |read| {

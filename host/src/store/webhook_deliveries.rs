@@ -5,11 +5,11 @@ use super::jobs::{Claim, NewJob, State};
 use super::queue::Held;
 use super::rooms::RoomRef;
 use super::webhooks::{Endpoint, Occasion, WebhookRow};
-use super::{JobRow, Kind, Read, Store, Tx, sql_error};
+use super::{JobDeed, JobRow, Kind, Read, Store, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RoomId, WebhookId};
-use plugin_api::types::{Outcome, Webhook};
+use plugin_api::types::{Outcome, Priority, Webhook};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,15 @@ impl Tx<'_> {
         let payload = Payload { last, webhook_id: webhook, event: event.into(), body: body.into() };
         let payload = serde_json::to_string(&payload).map_err(|error| Error::Internal(format!("webhook: {error}")))?;
         let lane = webhook.to_string();
-        let job = NewJob { kind: KIND, instance: INSTANCE, lane: &lane, cause, payload: &payload, after: 0 };
+        let job = NewJob {
+            kind: KIND,
+            instance: INSTANCE,
+            lane: &lane,
+            cause,
+            payload: &payload,
+            after: 0,
+            priority: Priority::Normal,
+        };
         let (id, claim) = self.insert_job(&job)?;
         if let Some(claim) = claim {
             self.hand(INSTANCE, claim, KIND, cause, &payload)?;
@@ -181,7 +189,11 @@ impl Tx<'_> {
         let found = self.read().job(job)?.filter(|job| job.kind == KIND && job.lane == lane);
         let found = found.ok_or_else(unknown_delivery)?;
         must_be_active(&row)?;
-        if found.state == State::Completed.name() { self.run_again(&found) } else { self.retry_job(job) }
+        if found.state == State::Completed.name() {
+            self.run_again(&found)
+        } else {
+            self.change_job(job, JobDeed::Retry)
+        }
     }
 
     /// A job that was completed, from its first attempt.
@@ -189,7 +201,7 @@ impl Tx<'_> {
         self.execute("update queue set state = 'failed' where key = ?1", [job.key])?;
         self.count(INSTANCE, State::Completed.name(), -1);
         self.count(INSTANCE, State::Failed.name(), 1);
-        self.retry_job(job.id)
+        self.change_job(job.id, JobDeed::Retry)
     }
 
     /// Flushes some of what waits for an endpoint that is gone or disabled; false when nothing is left.

@@ -12,6 +12,7 @@ use super::{Read, Shared, prepare, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use rusqlite::{CachedStatement, Connection, params};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,16 @@ use tokio::sync::{mpsc, oneshot};
 const BATCH: usize = 256;
 /// Requests that may wait for the writer.
 const WAITING: usize = 4096;
+
+thread_local! {
+    /// Whether a statement of this thread met an I/O error, wherever it was made.
+    static IO_FAILED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Of the thread that calls: after it, the connection that met the error cannot be trusted.
+pub(super) fn note_io_failure() {
+    IO_FAILED.set(true);
+}
 
 /// A request's hands inside the transaction.
 pub struct Tx<'a> {
@@ -225,7 +236,10 @@ impl WriterThread {
 
     /// One transaction for all. `Err`: nothing of it happened.
     fn together(&mut self, batch: &mut [Box<dyn Request>]) -> Result<Vec<Result<()>>> {
-        self.connection.execute_batch("begin immediate").map_err(|error| self.failed(error))?;
+        if IO_FAILED.get() {
+            self.reconnect();
+        }
+        self.connection.execute_batch("begin immediate").map_err(sql_error)?;
         let results = if let [single] = batch { self.single(single) } else { self.in_savepoints(batch) };
         let results = results.and_then(|results| {
             self.finish_transaction()?;
@@ -246,6 +260,10 @@ impl WriterThread {
     /// Needs no savepoint: if it fails, all fails.
     fn single(&mut self, request: &mut Box<dyn Request>) -> Result<Vec<Result<()>>> {
         self.attempt(request)?;
+        // Whoever met it may have gone on all the same.
+        if IO_FAILED.get() {
+            return Err(Error::Unavailable("the disk that holds the store failed; nothing was written".into()));
+        }
         Ok(vec![Ok(())])
     }
 
@@ -255,7 +273,7 @@ impl WriterThread {
             self.execute("savepoint request")?;
             let mark = self.effects.mark();
             let result = self.attempt(request);
-            if self.connection.is_autocommit() {
+            if self.connection.is_autocommit() || IO_FAILED.get() {
                 return Err(result
                     .err()
                     .unwrap_or_else(|| Error::Unavailable("the transaction was rolled back".into())));
@@ -288,11 +306,8 @@ impl WriterThread {
 
     /// What was deferred, then the commit.
     fn finish_transaction(&mut self) -> Result<()> {
-        self.write_search()
-            .and_then(|()| self.write_counts())
-            .and_then(|()| self.write_sums())
-            .map_err(|error| self.failed(error))?;
-        self.connection.execute_batch("commit").map_err(|error| self.failed(error))
+        self.write_search().and_then(|()| self.write_counts()).and_then(|()| self.write_sums()).map_err(sql_error)?;
+        self.connection.execute_batch("commit").map_err(sql_error)
     }
 
     fn write_search(&self) -> rusqlite::Result<()> {
@@ -331,14 +346,15 @@ impl WriterThread {
         Ok(())
     }
 
-    /// Takes an error of the transaction itself; after an I/O error the connection cannot be trusted and is opened anew.
-    fn failed(&mut self, error: rusqlite::Error) -> Error {
-        let io = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
-        let error = sql_error(error);
-        if io && let Ok(connection) = self.shared.connect(true) {
-            self.connection = connection;
+    /// After an I/O error the connection cannot be trusted: another one takes its place. Where that fails too, the next write tries again.
+    fn reconnect(&mut self) {
+        match self.shared.connect(true) {
+            Ok(connection) => {
+                self.connection = connection;
+                IO_FAILED.set(false);
+            }
+            Err(error) => tracing::warn!("the store cannot be opened anew after an I/O error: {error}"),
         }
-        error
     }
 
     fn undo(&mut self, mark: &Mark) {

@@ -1,0 +1,69 @@
+//! How long ended jobs are kept: `[queue] keep_completed_days` and `keep_dead_days`, looked at once at the start and every hour. They go in
+//! small writes with pauses between them, so that nobody waits for a million rows.
+
+use crate::clock::{self, Micros, pause_after};
+use crate::config::{self, Live};
+use crate::error::Result;
+use crate::store::{State, Store};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+const PERIOD: Duration = Duration::from_secs(3600);
+/// While the store cannot be written.
+const PATIENCE: Duration = Duration::from_secs(60);
+const DAY: Micros = 24 * 3_600_000_000;
+
+/// Goes on until the host ends.
+pub async fn run(store: Store, live: Arc<Live>, mut stopping: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = stopping.wait_for(|stop| *stop) => {}
+        () = sweep_for_ever(&store, &live) => {}
+    }
+}
+
+async fn sweep_for_ever(store: &Store, live: &Live) {
+    loop {
+        let wait = match sweep(store, &live.now().queue).await {
+            Ok(_) => PERIOD,
+            Err(error) => {
+                tracing::warn!("jobs are kept longer than they should be for now: {error}");
+                PATIENCE
+            }
+        };
+        sleep(wait).await;
+    }
+}
+
+/// Removes what is beyond its days; 0 days keep it for ever. Answers how many jobs went.
+pub async fn sweep(store: &Store, queue: &config::Queue) -> Result<usize> {
+    let completed = remove(store, State::Completed, queue.keep_completed_days).await?;
+    let failed = remove(store, State::Failed, queue.keep_dead_days).await?;
+    let flushed = remove(store, State::Flushed, queue.keep_dead_days).await?;
+    let all = completed + failed + flushed;
+    if all > 0 {
+        tracing::info!(
+            queue.completed = completed,
+            queue.failed = failed,
+            queue.flushed = flushed,
+            "jobs that ended long ago were removed"
+        );
+    }
+    Ok(all)
+}
+
+async fn remove(store: &Store, state: State, days: u32) -> Result<usize> {
+    if days == 0 {
+        return Ok(0);
+    }
+    let before = clock::now().saturating_sub(Micros::from(days) * DAY);
+    let (mut all, mut more) = (0, true);
+    while more {
+        let begun = Instant::now();
+        let (removed, goes_on) = store.write_patiently(move |tx| tx.remove_ended(state, before)).await?;
+        (all, more) = (all + removed, goes_on);
+        pause_after(begun).await;
+    }
+    Ok(all)
+}
