@@ -5,6 +5,7 @@ pub mod plugins;
 pub mod queue;
 pub mod rooms;
 pub mod tokens;
+pub mod turns;
 pub mod users;
 
 use crate::auth::check_admin;
@@ -22,6 +23,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(queue::router())
         .merge(rooms::router())
         .merge(tokens::router())
+        .merge(turns::router())
         .merge(users::router())
 }
 

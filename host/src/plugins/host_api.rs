@@ -41,8 +41,8 @@ impl Api {
     async fn answer(&self, instance: &str, op: Op, arguments: &[u8]) -> Result<Vec<u8>> {
         match op {
             Op::Ingest => write(&self.ingest(instance, read(arguments)?).await?),
-            Op::Stream => write(&self.stream(instance, read(arguments)?).await?),
-            Op::History => write(&self.history(read(arguments)?).await?),
+            Op::Stream => write(&self.stream(instance, &read(arguments)?)?),
+            Op::History => write(&self.history(instance, read(arguments)?).await?),
             Op::EventsAfter => write(&self.events(read(arguments)?).await?),
             Op::Enqueue => write(&self.enqueue(instance, read(arguments)?).await?),
             Op::KvGet | Op::KvPut | Op::KvDelete => self.kv(instance, op, read(arguments)?).await,
@@ -51,23 +51,29 @@ impl Api {
     }
 
     async fn ingest(&self, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
-        let results = ingest::ingest(&self.store, &self.live.now(), instance, batch).await?;
+        let results = ingest::ingest(&self.store, self.live.now(), instance, batch).await?;
         let new = results.iter().filter(|result| matches!(result, Ingested::New { .. })).count();
         self.metrics.ingested.fetch_add(new as u64, Ordering::Relaxed);
         Ok(results)
     }
 
-    async fn stream(&self, instance: &str, stream: ops::Stream) -> Result<()> {
+    fn stream(&self, instance: &str, stream: &ops::Stream) -> Result<()> {
         if stream.delta.len() > DELTA_BYTES {
             return Err(Error::Invalid(format!("a delta has at most {DELTA_BYTES} bytes")));
         }
-        self.queue.stream(instance, &stream.job_id, &stream.delta).await
+        self.queue.stream(instance, &stream.job_id, &stream.delta);
+        Ok(())
     }
 
-    async fn history(&self, history: ops::History) -> Result<Vec<Box<RawValue>>> {
+    /// Without what the instance is just answering: that is the question, not what came before.
+    async fn history(&self, instance: &str, history: ops::History) -> Result<Vec<Box<RawValue>>> {
         let room = history.room_id.parse().map_err(|_| Error::NotFound("Room not found".into()))?;
+        let causes = self.queue.causes(instance, &history.room_id);
         let limit = history.limit.clamp(1, ROWS);
-        let rows = self.store.read(move |read| read.history(read.room_key(room)?, history.before, limit)).await?;
+        let most = limit.saturating_add(causes.len() as u32);
+        let rows = self.store.read(move |read| read.history(read.room_key(room)?, history.before, most)).await?;
+        let mut rows: Vec<String> = rows.into_iter().filter(|json| !is_one_of(json, &causes)).collect();
+        rows.drain(..rows.len().saturating_sub(limit as usize));
         rows.into_iter().map(raw).collect()
     }
 
@@ -120,6 +126,15 @@ impl Api {
         let found = self.store.read(move |read| read.user_of(&asked.platform, &asked.platform_user_id)).await?;
         Ok(found.map(identity))
     }
+}
+
+/// Whether the message is one of these.
+fn is_one_of(json: &str, causes: &[i64]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: i64,
+    }
+    !causes.is_empty() && serde_json::from_str(json).is_ok_and(|Numbered { seq }| causes.contains(&seq))
 }
 
 fn identity(user: UserRow) -> Identity {

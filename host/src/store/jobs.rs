@@ -2,11 +2,11 @@
 //! `queue.rs`.
 
 use super::messages::Posted;
-use super::{Read, Tx, sql_error, webhook_deliveries};
+use super::{Read, Tx, sql_error, turns, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
-use crate::ids::{ConversationId, JobId, RoomId, UserId};
-use plugin_api::types::{Delivery, InReplyTo, Job, Message, Mode, Turn, User, Work};
+use crate::ids::{ConversationId, JobId, RoomId};
+use plugin_api::types::{Delivery, InReplyTo, Job, Message, Work};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::Value;
 use std::time::Duration;
@@ -71,6 +71,17 @@ pub struct Claimed {
     pub instance: String,
     pub timeout: Duration,
     pub job: Job,
+    /// Of a turn.
+    pub seat: Option<Seat>,
+}
+
+/// Where a turn is taken.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// Number of the room inside the store.
+    pub room: i64,
+    /// The name that its answer is said under.
+    pub speaker: String,
 }
 
 impl Claimed {
@@ -83,7 +94,14 @@ impl Claimed {
             timeout_ms: claim.timeout.as_millis() as u64,
             work,
         };
-        Self { key: claim.key, number: claim.number, instance: instance.into(), timeout: claim.timeout, job }
+        Self {
+            key: claim.key,
+            number: claim.number,
+            instance: instance.into(),
+            timeout: claim.timeout,
+            job,
+            seat: None,
+        }
     }
 }
 
@@ -243,6 +261,9 @@ impl Tx<'_> {
         cause: Option<i64>,
         payload: &str,
     ) -> Result<bool> {
+        if kind == turns::KIND {
+            return self.hand_turn(instance, claim, cause, payload);
+        }
         if let Some(work) = self.read().work(kind, cause, payload)? {
             self.effects.handed.push(Claimed::new(instance, claim, work));
             return Ok(true);
@@ -265,7 +286,6 @@ impl Read<'_> {
     fn work(&self, kind: &str, cause: Option<i64>, payload: &str) -> Result<Option<Work>> {
         let json = || serde_json::from_str::<Value>(payload).unwrap_or_default();
         match (kind, cause) {
-            ("agent_turn", Some(cause)) => self.turn(cause, &json()),
             ("deliver", Some(cause)) => self.delivery(cause),
             (webhook_deliveries::KIND, _) => {
                 Ok(self.webhook_work(payload)?.map(|webhook| Work::Webhook(Box::new(webhook))))
@@ -273,30 +293,6 @@ impl Read<'_> {
             ("ingest", _) => Ok(Some(Work::Ingest { raw: payload.into() })),
             _ => Ok(Some(Work::Task { payload: json() })),
         }
-    }
-
-    fn turn(&self, cause: i64, payload: &Value) -> Result<Option<Work>> {
-        let sql = "select m.json, c.id, r.id, u.id, p.username, p.display_name, p.platform, p.platform_user_id
-                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room and r.type <> 'deleted'
-                   join platform_profiles p on p.key = m.profile join users u on u.key = p.user where m.seq = ?1";
-        let row = |row: &Row<'_>| {
-            Ok(Turn {
-                mode: if payload["mode"] == "echo" { Mode::Echo } else { Mode::Live },
-                message: message(&row.get::<_, String>(0)?),
-                conversation_id: ConversationId::from_bytes(row.get(1)?).to_string(),
-                room_id: RoomId::from_bytes(row.get(2)?).to_string(),
-                user: User {
-                    id: UserId::from_bytes(row.get(3)?).to_string(),
-                    username: row.get(4)?,
-                    display_name: row.get(5)?,
-                    platform: row.get(6)?,
-                    platform_user_id: row.get(7)?,
-                },
-            })
-        };
-        let mut statement = self.prepare(sql)?;
-        let turn = statement.query_row([cause], row).optional().map_err(sql_error)?;
-        Ok(turn.map(|turn| Work::AgentTurn(Box::new(turn))))
     }
 
     fn delivery(&self, cause: i64) -> Result<Option<Work>> {
