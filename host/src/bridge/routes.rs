@@ -3,8 +3,8 @@
 
 use crate::clock;
 use crate::config::{self, Config, Live, Route, RouteTarget, Trigger};
-use crate::store::{Asked, Refusal, RoomPost, Routing, Spot, Turn, mentions_name};
-use plugin_api::types::Mode;
+use crate::store::{Asked, Origin, Refusal, RoomPost, Routing, Spot, Turn, mentions_name};
+use plugin_api::types::{Message, Mode};
 use std::sync::Arc;
 
 /// The name under which a poller of the inbox speaks.
@@ -84,6 +84,36 @@ fn is_wanted(route: &Route, name: &str, alias: Option<&str>, said: &Said<'_>) ->
     }
     let all = route.trigger == Trigger::All && !said.by_agent;
     all || (said.mentions)(name) || alias.is_some_and(|alias| (said.mentions)(alias))
+}
+
+/// Whose words an agent may read where it is asked by the route of this place; None: everybody's.
+pub fn audience(config: &Config, origin: &Origin) -> Option<Audience> {
+    let (route, of_platform) = match origin {
+        Origin::Platform(instance, platform) => (config.route_for(instance, platform), true),
+        Origin::Spot(Spot::Room(name)) => (config.room_route(name), false),
+        // The two of them, and the route is for one.
+        Origin::Spot(Spot::Dm(..)) => (None, false),
+    };
+    let route = route.filter(|route| !route.allow.is_empty() || !route.deny.is_empty())?.clone();
+    Some(Audience { route, of_platform })
+}
+
+/// See [`audience`].
+pub struct Audience {
+    route: Route,
+    of_platform: bool,
+}
+
+impl Audience {
+    /// Agents' and operators' words are, refusals are not.
+    pub fn includes(&self, message: &Message) -> bool {
+        let by_agent = message.sender_type.as_deref() == Some("agent");
+        match message.metadata["platform_user_id"].as_str().filter(|_| self.of_platform) {
+            Some(person) => self.route.hears(person),
+            None if by_agent => message.metadata["refusal"] != true,
+            None => self.of_platform || self.route.hears(&message.sender),
+        }
+    }
 }
 
 fn refused(route: &Route, instance: &str, speaker: &str, said: &Said<'_>) -> Turn {

@@ -2,6 +2,7 @@
 
 use super::HostApi;
 use crate::bridge::ingest;
+use crate::bridge::routes::{Audience, audience};
 use crate::config::Live;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -9,7 +10,7 @@ use crate::queue::Queue;
 use crate::store::{Store, UserRow};
 use async_trait::async_trait;
 use plugin_api::raw::Op;
-use plugin_api::types::{Batch, Event, Identity, Ingested, Task, User, ops};
+use plugin_api::types::{Batch, Event, Identity, Ingested, Message, Task, User, ops};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -65,14 +66,21 @@ impl Api {
         Ok(())
     }
 
-    /// Without what the instance is just answering: that is the question, not what came before.
+    /// Without what the instance is just answering, which is the question and not what came before; and without the words of those whom
+    /// the route keeps from it.
     async fn history(&self, instance: &str, history: ops::History) -> Result<Vec<Box<RawValue>>> {
         let room = history.room_id.parse().map_err(|_| Error::NotFound("Room not found".into()))?;
         let causes = self.queue.causes(instance, &history.room_id);
+        let config = self.live.now();
         let limit = history.limit.clamp(1, ROWS);
-        let most = limit.saturating_add(causes.len() as u32);
-        let rows = self.store.read(move |read| read.history(read.room_key(room)?, history.before, most)).await?;
-        let mut rows: Vec<String> = rows.into_iter().filter(|json| !is_one_of(json, &causes)).collect();
+        let found = self.store.read(move |read| {
+            let audience = read.origin(room)?.and_then(|origin| audience(&config, &origin));
+            let most = if audience.is_some() { ROWS } else { limit.saturating_add(causes.len() as u32) };
+            let mut rows = read.history(read.room_key(room)?, history.before, most)?;
+            rows.retain(|json| is_history(json, &causes, audience.as_ref()));
+            Ok(rows)
+        });
+        let mut rows = found.await?;
         rows.drain(..rows.len().saturating_sub(limit as usize));
         rows.into_iter().map(raw).collect()
     }
@@ -128,13 +136,12 @@ impl Api {
     }
 }
 
-/// Whether the message is one of these.
-fn is_one_of(json: &str, causes: &[i64]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Numbered {
-        seq: i64,
+fn is_history(json: &str, causes: &[i64], audience: Option<&Audience>) -> bool {
+    if causes.is_empty() && audience.is_none() {
+        return true;
     }
-    !causes.is_empty() && serde_json::from_str(json).is_ok_and(|Numbered { seq }| causes.contains(&seq))
+    let message: Message = serde_json::from_str(json).unwrap_or_default();
+    !causes.contains(&message.seq) && audience.is_none_or(|audience| audience.includes(&message))
 }
 
 fn identity(user: UserRow) -> Identity {

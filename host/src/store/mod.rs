@@ -84,7 +84,7 @@ pub use retention::{Pruned, RoomLimits};
 pub use room_changes::RoomChange;
 pub use room_deletion::Purged;
 pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
-pub use room_turns::{RoomPost, Routing, Spot};
+pub use room_turns::{Origin, RoomPost, Routing, Spot};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use stats::Stats;

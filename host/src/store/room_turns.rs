@@ -6,6 +6,7 @@ use super::rooms::{RoomKind, RoomRef};
 use super::turns::{Ground, Turn, person_of_room};
 use super::{Read, Tx, sql_error};
 use crate::error::Result;
+use crate::ids::RoomId;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -38,6 +39,14 @@ pub enum Spot {
     Room(String),
     /// The two people of direct messages.
     Dm(String, String),
+}
+
+/// Where a room's messages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A plugin instance, and its platform.
+    Platform(String, String),
+    Spot(Spot),
 }
 
 impl RoomPost<'_> {
@@ -100,6 +109,17 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
+    /// None where nobody writes any more.
+    pub fn origin(&self, room: RoomId) -> Result<Option<Origin>> {
+        let Some(room) = self.room_ref(room)? else { return Ok(None) };
+        if room.kind != RoomKind::Bridge {
+            return Ok(self.place(&room)?.map(Origin::Spot));
+        }
+        let mut statement = self.prepare("select instance, platform from conversations where room = ?1")?;
+        let row = |row: &Row<'_>| Ok(Origin::Platform(row.get(0)?, row.get(1)?));
+        statement.query_row([room.key], row).optional().map_err(sql_error)
+    }
+
     fn place(&self, room: &RoomRef) -> Result<Option<Spot>> {
         let found = match room.kind {
             RoomKind::Bridge => return Ok(None),

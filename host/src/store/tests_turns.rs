@@ -133,7 +133,9 @@ pub(super) async fn use_all(store: &Store) {
     for _ in 0..8 {
         post(store, room, "bot", Some("agent"), "@assistant").await;
     }
-    store.write(|tx| tx.send_direct(&direct())).await.unwrap();
+    let sent = store.write(|tx| tx.send_direct(&direct())).await.unwrap();
+    let origin = store.read(move |read| read.origin(sent.room_id)).await.unwrap();
+    assert_eq!(origin, Some(Origin::Spot(Spot::Dm("ada".into(), "assistant".into()))));
     let terms = Asked { merge_window: 1, turns_per_minute: 1, apology: Some("sorry".into()), ..asked() };
     store
         .write(move |tx| {
@@ -157,6 +159,14 @@ pub(super) async fn use_all(store: &Store) {
     post(store, room, "ada", None, "once more").await;
     let filter = JobFilter { state: Some(State::Processing), ..JobFilter::default() };
     let running = store.read(move |read| read.jobs(&filter, None, 10)).await.unwrap().0;
+    store
+        .read(|read| {
+            read.conversations(&ConversationFilter::default(), None, 1)?
+                .first()
+                .map_or(Ok(None), |row| read.origin(row.room_id))
+        })
+        .await
+        .unwrap();
     let turn = running.iter().find(|job| job.kind == "agent_turn").expect("a turn that runs").id;
     store.write(move |tx| tx.cancel_turn(turn, &operator())).await.unwrap();
 }
