@@ -8,6 +8,7 @@
 mod check;
 mod environment;
 mod file;
+mod globs;
 mod instances;
 mod keys;
 mod layers;
@@ -15,6 +16,7 @@ mod lines;
 mod live;
 mod mistake;
 mod node;
+mod route_fields;
 mod routes;
 mod schema;
 mod secret;
@@ -43,7 +45,7 @@ use std::time::Duration;
 pub use instances::Instance;
 pub use live::Live;
 pub use mistake::{Mistake, Place};
-pub use routes::{Mode, Route, RouteTarget};
+pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
 
@@ -150,6 +152,21 @@ impl Config {
     /// The route that counts for what comes from this instance and platform (both `bridge` for the native bridge).
     pub fn route_for(&self, instance: &str, platform: &str) -> Option<&Route> {
         self.routes.iter().find(|route| route.matches(instance, platform))
+    }
+
+    /// Whether any route is for rooms or direct messages.
+    pub fn has_room_routes(&self) -> bool {
+        self.routes.iter().any(|route| route.room().or(route.dm()).is_some())
+    }
+
+    /// The route that counts for what is said in the ordinary room of this name.
+    pub fn room_route(&self, room: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.room() == Some(room))
+    }
+
+    /// The route that counts for direct messages to this name.
+    pub fn dm_route(&self, recipient: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.dm() == Some(recipient))
     }
 
     /// Whether nobody answers what comes from this instance, on any of its platforms.

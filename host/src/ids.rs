@@ -1,6 +1,7 @@
-//! Ids: UUIDv7, one type per thing, so that a room's id is never taken for a message's.
+//! Ids: UUIDv7 (of a person without an account UUIDv8, made of their name), one type per thing, so that a room's id is never taken for a message's.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -65,4 +66,14 @@ ids! {
     WebhookId,
     /// Of a hook that messages come in by.
     IncomingWebhookId,
+}
+
+impl UserId {
+    /// Of somebody who is known by a name alone: the same for the same name, and nobody else's.
+    pub fn of_name(name: &str) -> Self {
+        let digest = Sha256::digest(format!("name:{name}"));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }

@@ -127,6 +127,12 @@ fn commits(registry: &mut Registry, app: &App) {
     counter(registry, "store_commits", "Transactions committed", &stats.commits);
     counter(registry, "store_writes", "Writes that shared them", &stats.requests);
     seconds(registry, "store_commit_seconds", "Time that they took", &stats.microseconds);
+    counter(
+        registry,
+        "agent_loop_stops",
+        "How often agents were kept from talking on among themselves",
+        &stats.loop_stops,
+    );
     let trouble = app.store.trouble().is_some();
     gauge(registry, "store_unwritable", "1 while the store cannot be written", i64::from(trouble));
 }

@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::auth;
+use crate::bridge::routes::Rooms;
 use crate::chat::{self, retention::Sweeps};
 use crate::config::{AuthMode, Config, Durability, Live, Loaded};
 use crate::discovery::mdns::Announcement;
@@ -56,6 +57,7 @@ pub async fn run(
         existing: false,
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
+    store.set_routing(Arc::new(Rooms(live.clone())));
     store.write_patiently(|tx| tx.seed_general()).await?;
     let access = Arc::new(Access::load(&store, &admin_token).await?);
     let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };

@@ -44,6 +44,13 @@ create table turn_windows (
     primary key (instance, lane)
 ) strict, without rowid;
 
+-- Turns in a row that agents' words began in a room, the last of them by the message numbered `seq`.
+create table agent_rows (
+    room  integer primary key references rooms (key) on delete cascade,
+    seq   integer not null,
+    turns integer not null
+) strict;
+
 -- Whose a profile was before its person was merged into another, so that a split gives it back.
 alter table platform_profiles add column merged_from integer references users (key);
 alter table users add column merged_into integer references users (key);

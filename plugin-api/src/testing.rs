@@ -170,7 +170,14 @@ impl FakeHost {
             ..Message::default()
         };
         let (conversation_id, room_id) = ("conversation-1".into(), "room-1".into());
-        self.job(Work::AgentTurn(Box::new(Turn { mode: Mode::Live, conversation_id, room_id, user, message })))
+        self.job(Work::AgentTurn(Box::new(Turn {
+            mode: Mode::Live,
+            conversation_id,
+            room_id,
+            user,
+            message,
+            causes: Vec::new(),
+        })))
     }
 
     /// A job that brings `text` to the platform's conversation `external_id`.

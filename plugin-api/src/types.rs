@@ -119,7 +119,11 @@ pub struct Turn {
     pub conversation_id: String,
     pub room_id: String,
     pub user: User,
+    /// With the texts of all messages that the turn answers, a line each, where it answers several; all else of it is the newest one's.
     pub message: Message,
+    /// Numbers (`seq`) of those messages, oldest first; empty where `message` is the only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<i64>,
 }
 
 /// A message to bring to a platform.
@@ -174,7 +178,7 @@ pub struct InReplyTo {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
-    /// Of the person, over all platforms. UUIDv7.
+    /// Of the person, over all platforms. UUIDv7; of somebody in a plain room, who is known by name alone, a UUIDv8 made of it.
     pub id: String,
     pub username: String,
     pub display_name: String,

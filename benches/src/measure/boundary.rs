@@ -108,7 +108,8 @@ fn job() -> Job {
         Message { content: "m".repeat(CONTENT), sender: "Ada".into(), metadata: json!({}), ..Message::default() };
     let user =
         User { username: "ada".into(), platform: "bridge".into(), platform_user_id: "1".into(), ..User::default() };
-    let turn = Turn { mode: Mode::Live, conversation_id: "1".into(), room_id: "1".into(), user, message };
+    let turn =
+        Turn { mode: Mode::Live, conversation_id: "1".into(), room_id: "1".into(), user, message, causes: Vec::new() };
     Job {
         id: "1".into(),
         attempt: 1,

@@ -8,6 +8,7 @@ pub mod queue_filter;
 pub mod queue_pauses;
 pub mod rooms;
 pub mod tokens;
+pub mod turns;
 pub mod users;
 
 use crate::auth::check_admin;
@@ -27,6 +28,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(queue_pauses::router())
         .merge(rooms::router())
         .merge(tokens::router())
+        .merge(turns::router())
         .merge(users::router())
 }
 

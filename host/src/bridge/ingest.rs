@@ -1,6 +1,6 @@
 //! What plugins bring in: a page of messages, checked one by one, written in one transaction with the cursors that go with it.
 
-use super::turn_for;
+use super::routes::turn_for;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::{Arrival, Store, Turn, Tx};
@@ -27,13 +27,12 @@ struct Kept {
 }
 
 /// One result per item, in their order.
-pub async fn ingest(store: &Store, config: &Config, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
+pub async fn ingest(store: &Store, config: Arc<Config>, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
     check_batch(&batch)?;
-    let turn = turn_for(config, instance, &batch.platform);
     let (instance, batch) = (instance.to_owned(), Arc::new(batch));
     store
         .write_patiently(move |tx| {
-            let results = batch.items.iter().map(|item| take(tx, &instance, &batch.platform, item, &turn));
+            let results = batch.items.iter().map(|item| take(tx, &config, &instance, &batch.platform, item));
             let results = results.collect::<Result<Vec<_>>>()?;
             for (key, value) in &batch.puts {
                 let value = (!value.is_null()).then(|| value.to_string());
@@ -66,13 +65,16 @@ pub fn check_kv(key: &str, value: &Value) -> Result<()> {
     Ok(())
 }
 
-fn take(tx: &mut Tx<'_>, instance: &str, platform: &str, item: &Incoming, turn: &Turn) -> Result<Ingested> {
+fn take(tx: &mut Tx<'_>, config: &Config, instance: &str, platform: &str, item: &Incoming) -> Result<Ingested> {
     match item {
         Incoming::Malformed { raw, why } => reject(tx, instance, &raw_key(raw), PLUGINS_LANE, raw, why),
         Incoming::Message(message) => match arrival(instance, platform, message) {
             Ok(arrival) => {
-                let turn = if message.silent { &Turn::Nobody } else { turn };
-                Ok(match tx.arrive(&arrival, turn)? {
+                let turn = match message.silent {
+                    true => Turn::Nobody,
+                    false => turn_for(config, instance, platform, &message.platform_user_id, &message.content),
+                };
+                Ok(match tx.arrive(&arrival, &turn)? {
                     Some(arrived) => Ingested::New { message_id: arrived.message.id.to_string() },
                     None => Ingested::Duplicate,
                 })

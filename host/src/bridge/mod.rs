@@ -2,30 +2,15 @@
 
 pub mod conversations;
 pub mod ingest;
+pub mod routes;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
 mod web_api_shapes;
 
-use crate::config::{self, Config, RouteTarget};
 use crate::state::App;
-use crate::store::Turn;
-use plugin_api::types::Mode;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default().merge(web_api::router()).merge(conversations::router())
-}
-
-/// Who is to answer what comes from this instance and platform: the first route that matches.
-pub fn turn_for(config: &Config, instance: &str, platform: &str) -> Turn {
-    let Some(route) = config.route_for(instance, platform) else { return Turn::Nobody };
-    match (&route.mode, &route.to) {
-        (config::Mode::Listen, _) => Turn::Nobody,
-        (_, RouteTarget::Inbox) => Turn::Inbox,
-        (mode, RouteTarget::Instance(agent)) => {
-            let mode = if *mode == config::Mode::Echo { Mode::Echo } else { Mode::Live };
-            Turn::Agent { instance: agent.clone(), mode }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! sessions. The protocol is that of the PHP web chat bridge, so that its browser clients work here unchanged and another Arcuate can poll
 //! this one.
 
-use super::turn_for;
+use super::routes::turn_for;
 use super::web_api_auth::{check_key, check_token, failure, success};
 use super::web_api_fields::{Fields, escape, session_id, time_parameter};
 use super::web_api_shapes::{BridgeAnswer, BridgeBody, BridgeError};
@@ -150,7 +150,7 @@ impl Call {
         fields.check_timestamp()?;
         let given = if widget { fields.uid() } else { None };
         self.app.limits.messages.charge(self.client)?;
-        let turn = turn_for(&self.app.config(), PLATFORM, PLATFORM);
+        let config = self.app.config();
         let (address, session, new_uid) = (self.client.to_string(), session_id.clone(), random_hex::<8>(""));
         let (arrived, uid) = self
             .app
@@ -159,6 +159,7 @@ impl Call {
                 let known = tx.read().session(&session)?.map(|session| session.uid);
                 let uid = given.clone().or(known).unwrap_or_else(|| new_uid.clone());
                 let arrival = arrival(&session, &uid, &message, &address);
+                let turn = turn_for(&config, PLATFORM, PLATFORM, &uid, &message);
                 let arrived = tx
                     .arrive(&arrival, &turn)?
                     .ok_or_else(|| Error::Internal("a new message was a duplicate".into()))?;

@@ -90,10 +90,18 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 pub(super) const INSTANCE_KEYS: &[&str] = &["enabled", "library", "settings"];
-pub(super) const ROUTE_KEYS: &[&str] = &["from", "to", "mode", "trigger"];
-/// Keys of routes that are planned: better told so than called unknown.
-pub(super) const LATER_ROUTE_KEYS: &[&str] =
-    &["allow", "deny", "refusal", "merge_window_ms", "max_turns_per_minute", "apology"];
+pub(super) const ROUTE_KEYS: &[&str] = &[
+    "from",
+    "to",
+    "mode",
+    "trigger",
+    "allow",
+    "deny",
+    "refusal",
+    "merge_window_ms",
+    "max_turns_per_minute",
+    "apology",
+];
 
 /// The names of the sections, in their order; `routes` is not among them.
 pub(super) fn sections() -> Vec<&'static str> {

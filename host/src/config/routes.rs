@@ -1,27 +1,41 @@
-//! `[[routes]]`: who answers whom. They are tried in order and the first that matches counts.
+//! `[[routes]]`: who answers whom. They are tried in order and the first that matches counts. How one is read is in `route_fields.rs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::check::{Checked, check};
+use super::globs::matches_any;
 use super::instances::Instance;
-use super::keys::{Kind, LATER_ROUTE_KEYS, ROUTE_KEYS};
-use super::mistake::{Mistake, Place, instead, listed, nearest, quoted, ticked};
-use super::node::{Entry, Node, Table, Value};
+use super::mistake::{Mistake, Place};
+use super::node::{Entry, Value};
+use super::route_fields::read;
 
 /// One route. Two are equal when they mean the same, wherever they stand.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// A plugin instance, a platform, `bridge` or `*`.
+    /// A plugin instance, a platform, `bridge`, `*`, `room:NAME` or `dm:NAME`.
     pub from: String,
     pub to: RouteTarget,
     pub mode: Mode,
+    pub trigger: Trigger,
+    /// Globs on ids of platform users, in rooms on senders; empty: everybody is heard.
+    pub allow: Vec<String>,
+    /// Wins over `allow`.
+    pub deny: Vec<String>,
+    /// What those who are not heard are told.
+    pub refusal: Option<String>,
+    /// How long a turn waits for more messages of its conversation; zero: none are joined.
+    pub merge_window: Duration,
+    /// Per conversation; 0: any number.
+    pub max_turns_per_minute: u32,
+    /// What is said in place of an answer that will not come.
+    pub apology: Option<String>,
     pub place: Place,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteTarget {
-    /// The agent instance of this name.
-    Instance(String),
+    /// The agent instances of these names, each of which is asked.
+    Agents(Vec<String>),
     /// An agent outside, which polls for it.
     Inbox,
 }
@@ -36,21 +50,78 @@ pub enum Mode {
     Listen,
 }
 
-const MODES: Kind = Kind::Choice { now: &["live", "echo", "listen"], later: &[] };
-const TRIGGERS: Kind = Kind::Choice { now: &["all"], later: &["mention"] };
-const INBOX: &str = "inbox";
-const EVERYWHERE: &str = "*";
+/// Which messages want an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    All,
+    /// Those that name the agent, as in `@assistant`.
+    Mention,
+}
+
+pub(super) const INBOX: &str = "inbox";
+pub(super) const EVERYWHERE: &str = "*";
+pub(super) const ROOM: &str = "room:";
+pub(super) const DM: &str = "dm:";
 
 impl PartialEq for Route {
     fn eq(&self, other: &Self) -> bool {
-        (&self.from, &self.to, self.mode) == (&other.from, &other.to, other.mode)
+        let Self {
+            from,
+            to,
+            mode,
+            trigger,
+            allow,
+            deny,
+            refusal,
+            merge_window,
+            max_turns_per_minute,
+            apology,
+            place: _,
+        } = self;
+        let texts = (from, allow, deny, refusal, apology);
+        texts == (&other.from, &other.allow, &other.deny, &other.refusal, &other.apology)
+            && (to, mode, trigger) == (&other.to, &other.mode, &other.trigger)
+            && (merge_window, max_turns_per_minute) == (&other.merge_window, &other.max_turns_per_minute)
     }
 }
 
 impl Route {
+    /// One that says nothing but who answers whom.
+    pub(super) fn plain(from: &str, to: RouteTarget) -> Self {
+        Self {
+            from: from.into(),
+            to,
+            mode: Mode::Live,
+            trigger: Trigger::All,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            refusal: None,
+            merge_window: Duration::ZERO,
+            max_turns_per_minute: 0,
+            apology: None,
+            place: Place::Defaults,
+        }
+    }
+
     /// Whether the route is for what comes from this instance and platform; the native bridge is `bridge` in both.
     pub fn matches(&self, instance: &str, platform: &str) -> bool {
         self.from == EVERYWHERE || self.from == instance || self.from == platform
+    }
+
+    /// The ordinary room that it is for.
+    pub fn room(&self) -> Option<&str> {
+        self.from.strip_prefix(ROOM)
+    }
+
+    /// The name that people write direct messages to.
+    pub fn dm(&self) -> Option<&str> {
+        self.from.strip_prefix(DM)
+    }
+
+    /// Whether this person is heard: by the id on their platform, in rooms by their name.
+    pub fn hears(&self, person: &str) -> bool {
+        let allowed = self.allow.is_empty() || matches_any(&self.allow, person);
+        allowed && !matches_any(&self.deny, person)
     }
 }
 
@@ -62,8 +133,7 @@ pub(super) fn build(
     warnings: &mut Vec<Mistake>,
 ) -> Vec<Route> {
     let Some(entry) = written else {
-        let to = RouteTarget::Instance("assistant".into());
-        let route = Route { from: "bridge".into(), to, mode: Mode::Live, place: Place::Defaults };
+        let route = Route::plain("bridge", RouteTarget::Agents(vec!["assistant".into()]));
         warnings.extend(idle(&route, &Place::Defaults, instances));
         return vec![route];
     };
@@ -78,6 +148,7 @@ pub(super) fn build(
             Ok((route, at)) => {
                 warnings.extend(idle(&route, &at, instances));
                 warnings.extend(unreached(&route, &routes));
+                warnings.extend(unsaid(&route));
                 routes.push(route);
             }
             Err(wrong) => mistakes.extend(wrong),
@@ -86,133 +157,35 @@ pub(super) fn build(
     routes
 }
 
-/// A route, and where its `to` stands.
-fn read(item: &Node, instances: &BTreeMap<String, Instance>) -> Result<(Route, Place), Vec<Mistake>> {
-    let Value::Table(table) = &item.value else {
-        let text = format!("`routes` takes tables, each under [[routes]], not {}", item.value.shown());
-        return Err(vec![Mistake::new(&item.place, text)]);
-    };
-    let mut mistakes: Vec<Mistake> = table.0.iter().filter_map(unknown).collect();
-    let mut keep = |result: Result<String, Vec<Mistake>>| result.map_err(|wrong| mistakes.extend(wrong)).ok();
-    let from = keep(value_of(table, "from", item, read_from));
-    let to = keep(value_of(table, "to", item, |node| read_to(node, instances)));
-    let mode = keep(choice(table, "mode", &MODES));
-    keep(choice(table, "trigger", &TRIGGERS));
-    let mode = match mode.as_deref() {
-        Some("echo") => Mode::Echo,
-        Some("listen") => Mode::Listen,
-        _ => Mode::Live,
-    };
-    let at = |key| table.get(key).map_or_else(|| item.place.clone(), |entry| entry.node.place.clone());
-    if mode == Mode::Echo && to.as_deref() == Some(INBOX) {
-        let text =
-            "`mode` = \"echo\" has nobody to answer where `to` is the inbox; \"live\" or \"listen\" would be right";
-        mistakes.push(Mistake::new(&at("mode"), text));
-    }
-    let to = to.map(|to| if to == INBOX { RouteTarget::Inbox } else { RouteTarget::Instance(to) });
-    match (from, to) {
-        (Some(from), Some(to)) if mistakes.is_empty() => {
-            Ok((Route { from, to, mode, place: item.place.clone() }, at("to")))
-        }
-        _ => Err(mistakes),
-    }
-}
-
-fn unknown(entry: &Entry) -> Option<Mistake> {
-    let key = entry.key.as_str();
-    if ROUTE_KEYS.contains(&key) {
-        return None;
-    }
-    let text = match LATER_ROUTE_KEYS.contains(&key) {
-        true => format!("`{key}` is not in this version; a route without it would be right"),
-        false => format!("unknown key {} in [[routes]]{}", ticked(key), instead(key, ROUTE_KEYS)),
-    };
-    Some(Mistake::new(&entry.place, text))
-}
-
-fn value_of(
-    table: &Table,
-    key: &str,
-    route: &Node,
-    read: impl Fn(&Node) -> Result<String, Vec<Mistake>>,
-) -> Result<String, Vec<Mistake>> {
-    match table.get(key) {
-        Some(entry) => read(&entry.node),
-        None => {
-            let example = if key == "from" { "bridge" } else { "assistant" };
-            let text = format!("this route lacks `{key}`; {key} = \"{example}\", for instance, would be right");
-            Err(vec![Mistake::new(&route.place, text)])
-        }
-    }
-}
-
-fn choice(table: &Table, key: &str, kind: &Kind) -> Result<String, Vec<Mistake>> {
-    let Some(entry) = table.get(key) else { return Ok(String::new()) };
-    match check(key, kind, &entry.node, "".as_ref())? {
-        Checked::Text(text) => Ok(text),
-        _ => Ok(String::new()),
-    }
-}
-
-fn read_from(node: &Node) -> Result<String, Vec<Mistake>> {
-    let text = |text: String| vec![Mistake::new(&node.place, text)];
-    let Value::Text(written) = &node.value else {
-        return Err(text(format!("`from` takes one source, such as \"bridge\", not {}", node.value.shown())));
-    };
-    let from = super::check::meant(node, written)?;
-    if from.starts_with("room:") || from.starts_with("dm:") {
-        return Err(text(format!(
-            "`from` = {} is not in this version; an instance, a platform, \"bridge\" or \"*\" would be right",
-            quoted(&written.written)
-        )));
-    }
-    let word = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    let named = !from.is_empty() && from.len() <= 64 && from.chars().all(word) && from != INBOX;
-    if named || from == EVERYWHERE {
-        return Ok(from);
-    }
-    Err(text(format!("`from` takes an instance, a platform, \"bridge\" or \"*\", not {}", quoted(&written.written))))
-}
-
-fn read_to(node: &Node, instances: &BTreeMap<String, Instance>) -> Result<String, Vec<Mistake>> {
-    let wrong = |text: String| vec![Mistake::new(&node.place, text)];
-    let written = match &node.value {
-        Value::Text(written) => written,
-        Value::List(_) => {
-            return Err(wrong(
-                "`to` = a list is not in this version; one instance, or \"inbox\", would be right".into(),
-            ));
-        }
-        other => return Err(wrong(format!("`to` takes the name of an instance, or \"inbox\", not {}", other.shown()))),
-    };
-    let to = super::check::meant(node, written)?;
-    if to == INBOX || instances.contains_key(&to) {
-        return Ok(to);
-    }
-    let known: Vec<&str> = instances.keys().map(String::as_str).chain([INBOX]).collect();
-    let hint = match nearest(&to, known.iter().copied()) {
-        Some(_) => instead(&to, &known),
-        None => format!("; {} would be right", listed(&known, "or")),
-    };
-    Err(wrong(format!("`to` = {}, but there is no such instance{hint}", quoted(&written.written))))
-}
-
 /// A route whose agent is disabled keeps its turns waiting.
-fn idle(route: &Route, at: &Place, instances: &BTreeMap<String, Instance>) -> Option<Mistake> {
-    let RouteTarget::Instance(name) = &route.to else { return None };
-    let instance = instances.get(name).filter(|instance| !instance.enabled && route.mode != Mode::Listen)?;
-    // Of the default route nobody knows the place; what disabled its agent stands somewhere.
-    let place = if *at == Place::Defaults { &instance.enabled_at } else { at };
-    let text = format!(
-        "the route from `{}` leads to `{name}`, which is disabled; its turns wait until it is enabled",
-        route.from
-    );
-    Some(Mistake::new(place, text))
+fn idle(route: &Route, at: &Place, instances: &BTreeMap<String, Instance>) -> Vec<Mistake> {
+    let RouteTarget::Agents(names) = &route.to else { return Vec::new() };
+    let found = names.iter().filter_map(|name| instances.get(name));
+    let disabled = found.filter(|instance| !instance.enabled && route.mode != Mode::Listen);
+    let warning = |instance: &Instance| {
+        // Of the default route nobody knows the place; what disabled its agent stands somewhere.
+        let place = if *at == Place::Defaults { &instance.enabled_at } else { at };
+        let text = format!(
+            "the route from `{}` leads to `{}`, which is disabled; its turns wait until it is enabled",
+            route.from, instance.name
+        );
+        Mistake::new(place, text)
+    };
+    disabled.map(warning).collect()
 }
 
-/// A route that stands behind one which takes everything it would take.
+/// A route that stands behind one which takes everything it would take. No room is part of everywhere.
 fn unreached(route: &Route, earlier: &[Route]) -> Option<Mistake> {
-    let before = earlier.iter().find(|before| before.from == EVERYWHERE || before.from == route.from)?;
+    let of_rooms = route.room().or(route.dm()).is_some();
+    let takes = |before: &&Route| (before.from == EVERYWHERE && !of_rooms) || before.from == route.from;
+    let before = earlier.iter().find(takes)?;
     let text = format!("this route is never used; the one from `{}` above it comes first", before.from);
     Some(Mistake::new(&route.place, text))
+}
+
+/// A refusal that nobody ever gets to hear.
+fn unsaid(route: &Route) -> Option<Mistake> {
+    let idle = route.refusal.is_some() && route.allow.is_empty() && route.deny.is_empty();
+    let text = "`refusal` is never said here, as everybody is heard; `allow` or `deny` says who is not";
+    idle.then(|| Mistake::new(&route.place, text))
 }

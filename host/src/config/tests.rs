@@ -43,9 +43,7 @@ fn empty_file_is_the_defaults() {
         instances,
         [("assistant", true, "agent_invoker"), ("web_chat", false, "web_chat"), ("webhook", true, "webhook")]
     );
-    let to = RouteTarget::Instance("assistant".into());
-    let route = Route { from: "bridge".into(), to, mode: Mode::Live, place: Place::Defaults };
-    assert_eq!(config.routes, [route]);
+    assert_eq!(config.routes, [Route::plain("bridge", RouteTarget::Agents(vec!["assistant".into()]))]);
 }
 
 #[test]
@@ -163,6 +161,29 @@ fn written_routes_replace_the_default_one() {
     assert_eq!(mode("web_chat", "x"), Some(Mode::Listen));
     assert_eq!(mode("shop", "web_chat"), Some(Mode::Listen), "a platform counts too");
     assert_eq!(mode("bridge", "bridge"), Some(Mode::Echo));
+}
+
+#[test]
+fn route_with_all_its_rules_is_understood() {
+    let text = "[[routes]]\nfrom='room:Den of #1'\nto=['assistant','webhook']\ntrigger='mention'\nallow=['a*']\ndeny=['ab']\n\
+                refusal='no'\nmerge_window_ms=1500\nmax_turns_per_minute=3\napology='sorry'\n[[routes]]\nfrom='dm:helper'\nto='assistant'";
+    let config = of(text).config;
+    let route = config.room_route("Den of #1").expect("a route");
+    assert_eq!(route.to, RouteTarget::Agents(vec!["assistant".into(), "webhook".into()]));
+    assert_eq!((route.trigger, route.merge_window), (Trigger::Mention, Duration::from_millis(1500)));
+    assert_eq!((route.max_turns_per_minute, route.apology.as_deref()), (3, Some("sorry")));
+    assert_eq!(["ac", "ab", "b"].map(|person| route.hears(person)), [true, false, false]);
+    assert!(config.has_room_routes() && config.dm_route("helper").is_some() && config.dm_route("ada").is_none());
+    assert!(config.route_for("bridge", "bridge").is_none(), "rooms are no platforms");
+    assert!(!of("").config.has_room_routes());
+}
+
+#[test]
+fn refusal_that_nobody_hears_warns() {
+    assert_eq!(
+        warnings("[[routes]]\nfrom = 'irc'\nto = 'assistant'\nrefusal = 'no'"),
+        ["config.toml:1:1: `refusal` is never said here, as everybody is heard; `allow` or `deny` says who is not"]
+    );
 }
 
 #[test]

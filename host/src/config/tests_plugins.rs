@@ -98,27 +98,8 @@ fn route_with_an_unknown_key() {
         "[[routes]]\nfrom = '*'\nto = 'inbox'\nmod = 'live'\nfoo = 1",
         &[
             "config.toml:4:1: unknown key `mod` in [[routes]]; did you mean `mode`?",
-            "config.toml:5:1: unknown key `foo` in [[routes]]; known are from, to, mode and trigger",
-        ],
-    );
-}
-
-#[test]
-fn route_with_a_key_of_a_later_version() {
-    tells(
-        "[[routes]]\nfrom = '*'\nto = 'inbox'\nmerge_window_ms = 500",
-        &["config.toml:4:1: `merge_window_ms` is not in this version; a route without it would be right"],
-    );
-}
-
-#[test]
-fn route_from_a_room_is_of_a_later_version() {
-    let said = "is not in this version; an instance, a platform, \"bridge\" or \"*\" would be right";
-    tells(
-        "[[routes]]\nfrom = 'room:lobby'\nto = 'inbox'\n[[routes]]\nfrom = 'dm:ann'\nto = 'inbox'",
-        &[
-            &format!("config.toml:2:8: `from` = \"room:lobby\" {said}"),
-            &format!("config.toml:5:8: `from` = \"dm:ann\" {said}"),
+            "config.toml:5:1: unknown key `foo` in [[routes]]; known are from, to, mode, trigger, allow, deny, refusal, \
+             merge_window_ms, max_turns_per_minute and apology",
         ],
     );
 }
@@ -128,7 +109,7 @@ fn route_from_nothing_that_can_be() {
     tells(
         "[[routes]]\nfrom = 'a b'\nto = 'inbox'\n[[routes]]\nfrom = ['*']\nto = 'inbox'",
         &[
-            "config.toml:2:8: `from` takes an instance, a platform, \"bridge\" or \"*\", not \"a b\"",
+            "config.toml:2:8: `from` takes an instance, a platform, \"bridge\", \"room:NAME\", \"dm:NAME\" or \"*\", not \"a b\"",
             "config.toml:5:8: `from` takes one source, such as \"bridge\", not a list",
         ],
     );
@@ -149,14 +130,20 @@ fn route_to_an_instance_that_does_not_exist() {
 }
 
 #[test]
-fn route_to_a_list_is_of_a_later_version() {
+fn route_to_what_is_no_target() {
+    let to = |to: &str| format!("[[routes]]\nfrom = '*'\nto = {to}");
+    let kinds = "`to` takes the name of an instance, a list of them, or \"inbox\", not 7";
+    tells(&to("7"), &[&format!("config.toml:3:6: {kinds}")]);
+    tells(&to("[]"), &["config.toml:3:6: `to` takes 1 to 16 instances, not 0"]);
+    let alone = "a list in `to` takes names of instances; \"inbox\" alone, without a list, would be right";
+    tells(&to("['inbox']"), &[&format!("config.toml:3:7: {alone}")]);
     tells(
-        "[[routes]]\nfrom = '*'\nto = ['assistant']",
-        &["config.toml:3:6: `to` = a list is not in this version; one instance, or \"inbox\", would be right"],
-    );
-    tells(
-        "[[routes]]\nfrom = '*'\nto = 7",
-        &["config.toml:3:6: `to` takes the name of an instance, or \"inbox\", not 7"],
+        &to("['assistant', 'webhok', 'assistant', 1]"),
+        &[
+            "config.toml:3:20: `to` = \"webhok\", but there is no such instance; did you mean `webhook`?",
+            "config.toml:3:30: `to` names `assistant` twice; once would be right",
+            "config.toml:3:43: a list in `to` takes names of instances, not 1",
+        ],
     );
 }
 
@@ -169,10 +156,42 @@ fn route_with_a_bad_mode() {
 }
 
 #[test]
-fn route_with_a_trigger_of_a_later_version() {
+fn route_from_a_room_without_a_name() {
+    let said = "`from` takes a name of 1 to 100 characters behind `room:` and `dm:`, such as \"room:general\", not";
     tells(
-        "[[routes]]\nfrom = '*'\nto = 'assistant'\ntrigger = 'mention'",
-        &["config.toml:4:11: `trigger` = \"mention\" is not in this version; \"all\" would be right"],
+        "[[routes]]\nfrom = 'room:'\nto = 'assistant'\n[[routes]]\nfrom = 'dm: ann'\nto = 'assistant'",
+        &[&format!("config.toml:2:8: {said} \"room:\""), &format!("config.toml:5:8: {said} \"dm: ann\"")],
+    );
+}
+
+#[test]
+fn route_whose_rules_are_wrong() {
+    tells(
+        "[[routes]]\nfrom = '*'\nto = 'assistant'\ntrigger = 'some'\nallow = 'ann'\ndeny = ['', 3]\nrefusal = 1\n\
+         merge_window_ms = 0.5\nmax_turns_per_minute = -1\napology = []",
+        &[
+            "config.toml:4:11: `trigger` takes \"all\" or \"mention\", not \"some\"",
+            "config.toml:5:9: `allow` takes a list of users' ids, where * stands for any text, such as [\"u-17\", \"staff-*\"], not \"ann\"",
+            "config.toml:6:9: an id in `deny` has 1 to 255 bytes",
+            "config.toml:6:13: `deny` takes a list of users' ids, where * stands for any text, such as [\"u-17\", \"staff-*\"], not 3",
+            "config.toml:7:11: `refusal` takes a text, or \"\", not 1",
+            "config.toml:8:19: `merge_window_ms` takes a whole number from 0 to 60000, not 0.5",
+            "config.toml:9:24: `max_turns_per_minute` takes a whole number from 0 to 60000, not -1",
+            "config.toml:10:11: `apology` takes a text, or \"\", not a list",
+        ],
+    );
+}
+
+#[test]
+fn route_whose_keys_do_not_go_together() {
+    tells(
+        "[[routes]]\nfrom = 'room:lobby'\nto = 'inbox'\ntrigger = 'mention'\n\
+         [[routes]]\nfrom = 'irc'\nto = ['assistant', 'webhook']\nmode = 'echo'",
+        &[
+            "config.toml:3:6: `to` = \"inbox\" is for conversations on platforms; an agent's name would be right for rooms and direct messages",
+            "config.toml:4:11: `trigger` = \"mention\" needs an agent's name, and the inbox has none; \"all\" would be right",
+            "config.toml:8:8: `mode` = \"echo\" is for one agent, and `to` is a list; \"live\" or \"listen\" would be right",
+        ],
     );
 }
 

@@ -2,6 +2,7 @@
 
 use super::HostApi;
 use crate::bridge::ingest;
+use crate::bridge::routes::{Audience, audience};
 use crate::config::Live;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -9,7 +10,7 @@ use crate::queue::Queue;
 use crate::store::{Store, Tx, UserRow};
 use async_trait::async_trait;
 use plugin_api::raw::Op;
-use plugin_api::types::{Batch, Event, Identity, Ingested, Task, User, ops};
+use plugin_api::types::{Batch, Event, Identity, Ingested, Message, Task, User, ops};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -41,8 +42,8 @@ impl Api {
     async fn answer(&self, instance: &str, op: Op, arguments: &[u8]) -> Result<Vec<u8>> {
         match op {
             Op::Ingest => write(&self.ingest(instance, read(arguments)?).await?),
-            Op::Stream => write(&self.stream(instance, read(arguments)?).await?),
-            Op::History => write(&self.history(read(arguments)?).await?),
+            Op::Stream => write(&self.stream(instance, &read(arguments)?)?),
+            Op::History => write(&self.history(instance, read(arguments)?).await?),
             Op::EventsAfter => write(&self.events(read(arguments)?).await?),
             Op::Enqueue => write(&self.enqueue(instance, read(arguments)?).await?),
             Op::KvGet | Op::KvPut | Op::KvDelete => self.kv(instance, op, read(arguments)?).await,
@@ -51,23 +52,36 @@ impl Api {
     }
 
     async fn ingest(&self, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
-        let results = ingest::ingest(&self.store, &self.live.now(), instance, batch).await?;
+        let results = ingest::ingest(&self.store, self.live.now(), instance, batch).await?;
         let new = results.iter().filter(|result| matches!(result, Ingested::New { .. })).count();
         self.metrics.ingested.fetch_add(new as u64, Ordering::Relaxed);
         Ok(results)
     }
 
-    async fn stream(&self, instance: &str, stream: ops::Stream) -> Result<()> {
+    fn stream(&self, instance: &str, stream: &ops::Stream) -> Result<()> {
         if stream.delta.len() > DELTA_BYTES {
             return Err(Error::Invalid(format!("a delta has at most {DELTA_BYTES} bytes")));
         }
-        self.queue.stream(instance, &stream.job_id, &stream.delta).await
+        self.queue.stream(instance, &stream.job_id, &stream.delta);
+        Ok(())
     }
 
-    async fn history(&self, history: ops::History) -> Result<Vec<Box<RawValue>>> {
+    /// Without what the instance is just answering, which is the question and not what came before; and without the words of those whom
+    /// the route keeps from it.
+    async fn history(&self, instance: &str, history: ops::History) -> Result<Vec<Box<RawValue>>> {
         let room = history.room_id.parse().map_err(|_| Error::NotFound("Room not found".into()))?;
+        let causes = self.queue.causes(instance, &history.room_id);
+        let config = self.live.now();
         let limit = history.limit.clamp(1, ROWS);
-        let rows = self.store.read(move |read| read.history(read.room_key(room)?, history.before, limit)).await?;
+        let found = self.store.read(move |read| {
+            let audience = read.origin(room)?.and_then(|origin| audience(&config, &origin));
+            let most = if audience.is_some() { ROWS } else { limit.saturating_add(causes.len() as u32) };
+            let mut rows = read.history(read.room_key(room)?, history.before, most)?;
+            rows.retain(|json| is_history(json, &causes, audience.as_ref()));
+            Ok(rows)
+        });
+        let mut rows = found.await?;
+        rows.drain(..rows.len().saturating_sub(limit as usize));
         rows.into_iter().map(raw).collect()
     }
 
@@ -121,6 +135,14 @@ impl Api {
         let found = self.store.read(move |read| read.user_of(&asked.platform, &asked.platform_user_id)).await?;
         Ok(found.map(identity))
     }
+}
+
+fn is_history(json: &str, causes: &[i64], audience: Option<&Audience>) -> bool {
+    if causes.is_empty() && audience.is_none() {
+        return true;
+    }
+    let message: Message = serde_json::from_str(json).unwrap_or_default();
+    !causes.contains(&message.seq) && audience.is_none_or(|audience| audience.includes(&message))
 }
 
 fn identity(user: UserRow) -> Identity {

@@ -3,24 +3,26 @@
 
 pub mod retention;
 mod settle;
+mod turns;
 
 use crate::bridge::ingest;
 use crate::clock;
 use crate::config::Live;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::ids::JobId;
 use crate::plugins::{HandleError, Manager, Observer};
 use crate::store::slots::{Policy, Retries};
-use crate::store::{Claimed, Handed, Store};
+use crate::store::{Actor, Claimed, Handed, Store};
 use async_trait::async_trait;
 use plugin_api::Limits;
 use plugin_api::types::{Outcome, Work};
-use serde_json::json;
 use settle::settle;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tracing::Instrument;
+use turns::Turns;
 
 /// Looks again after this long even if no bell rang: a net below the wake-ups, not the way work is found.
 const NET: Duration = Duration::from_secs(30);
@@ -45,21 +47,10 @@ pub struct Queue {
     live: OnceLock<Arc<Live>>,
     /// Instances that have a task handing out their jobs.
     watched: Mutex<HashSet<String>>,
-    /// Turns that may stream now, by their job's id.
-    turns: Mutex<HashMap<String, Turn>>,
+    turns: Turns,
     /// Outcomes that wait for the disk.
     unwritten: AtomicUsize,
     pub counters: Counters,
-}
-
-/// Where a running turn's deltas go.
-struct Turn {
-    instance: String,
-    room_id: String,
-    /// Number of the room inside the store, looked up at the first delta.
-    room: Option<i64>,
-    /// Whose turn it is: a job that was taken back has a new claim.
-    claim: i64,
 }
 
 impl Queue {
@@ -70,12 +61,13 @@ impl Queue {
         if rescued > 0 {
             tracing::info!(queue.rescued = rescued, "jobs that ran when the last host ended are waiting again");
         }
+        let turns = Turns::new(store.bus().clone());
         Ok(Arc::new(Self {
             store,
             manager: OnceLock::new(),
             live: OnceLock::new(),
             watched: Mutex::default(),
-            turns: Mutex::default(),
+            turns,
             unwritten: AtomicUsize::new(0),
             counters: Counters::default(),
         }))
@@ -85,6 +77,8 @@ impl Queue {
     pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, live: &Arc<Live>, mut handed: Handed) {
         let _ = self.manager.set(Arc::downgrade(manager));
         let _ = self.live.set(live.clone());
+        let queue = self.clone();
+        tokio::spawn(async move { queue.turns.keep_typing().await });
         let queue = self.clone();
         tokio::spawn(async move {
             while let Some(claimed) = handed.next().await {
@@ -97,12 +91,16 @@ impl Queue {
     async fn work(self: Arc<Self>, claimed: Claimed) {
         let begun = std::time::Instant::now();
         let Some(manager) = self.manager.get().and_then(Weak::upgrade) else { return };
-        self.open_turn(&claimed);
+        let cancelled = self.turns.open(&claimed);
         let handled = match self.read_again(&claimed).await {
             Some(outcome) => Ok(outcome),
-            None => manager.handle(&claimed.instance, &claimed.job, claimed.timeout).await,
+            None => tokio::select! {
+                handled = manager.handle(&claimed.instance, &claimed.job, claimed.timeout) => handled,
+                // Its end is written already; with the future goes the plugin's work.
+                () = cancelled.told() => return self.count(&claimed, &Outcome::discard(""), begun.elapsed()),
+            },
         };
-        self.close_turn(&claimed);
+        self.turns.close(&claimed);
         let outcome = match outcome_of(handled, claimed.timeout) {
             Ok(outcome) => outcome,
             Err(begun) => return self.give_back(&claimed, begun).await,
@@ -134,47 +132,22 @@ impl Queue {
         }
     }
 
-    fn turns(&self) -> MutexGuard<'_, HashMap<String, Turn>> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open_turn(&self, claimed: &Claimed) {
-        if let Work::AgentTurn(turn) = &claimed.job.work {
-            let (instance, room_id) = (claimed.instance.clone(), turn.room_id.clone());
-            let turn = Turn { instance, room_id, room: None, claim: claimed.number };
-            self.turns().insert(claimed.job.id.clone(), turn);
-        }
-    }
-
-    /// A late worker leaves the turn of the one that has the job now alone.
-    fn close_turn(&self, claimed: &Claimed) {
-        let mut turns = self.turns();
-        if turns.get(&claimed.job.id).is_some_and(|turn| turn.claim == claimed.number) {
-            turns.remove(&claimed.job.id);
-        }
-    }
-
     /// Shows a piece of an answer to the room. After the job's outcome nothing is shown any more: the whole answer is there.
-    pub async fn stream(&self, instance: &str, job_id: &str, delta: &str) -> Result<()> {
-        let found = self
-            .turns()
-            .get(job_id)
-            .filter(|turn| turn.instance == instance)
-            .map(|turn| (turn.room, turn.room_id.clone()));
-        let Some((room, room_id)) = found else { return Ok(()) };
-        let room = match room {
-            Some(room) => room,
-            None => {
-                let id = room_id.parse().map_err(|_| Error::NotFound("Room not found".into()))?;
-                let room = self.store.read(move |read| read.room_key(id)).await?;
-                self.turns().entry(job_id.into()).and_modify(|turn| turn.room = Some(room));
-                room
-            }
-        };
-        if self.turns().contains_key(job_id) {
-            let json = json!({ "job_id": job_id, "delta": delta }).to_string();
-            self.store.bus().publish_ephemeral(room, "stream", &json);
-        }
+    pub fn stream(&self, instance: &str, job_id: &str, delta: &str) {
+        self.turns.stream(instance, job_id, delta);
+    }
+
+    /// Messages of a room that the instance is just answering: they are no history yet.
+    pub fn causes(&self, instance: &str, room_id: &str) -> Vec<i64> {
+        self.turns.causes(instance, room_id)
+    }
+
+    /// Ends a turn that runs, by an operator's word.
+    pub async fn cancel(&self, job: JobId, actor: &Actor) -> Result<()> {
+        let actor = actor.clone();
+        let cancelled = self.store.write_patiently(move |tx| tx.cancel_turn(job, &actor)).await?;
+        tracing::info!(job.id = %job, plugin.name = cancelled.instance, "the turn was cancelled by an operator");
+        self.turns.cancel(&job.to_string(), cancelled.claim);
         Ok(())
     }
 

@@ -1,13 +1,14 @@
 //! What comes in from a platform: one use case that makes or finds the person, their profile and the conversation with its room, writes
 //! the message, and puts the agent's turn into the queue.
 
-use super::jobs::{Claimed, NewJob};
 use super::messages::{Draft, Posted};
 use super::rooms::RoomRef;
+use super::turns::{Ground, Turn, turn_allowed};
 use super::{Tx, sql_error};
+use crate::clock;
 use crate::error::Result;
 use crate::ids::{ConversationId, RoomId, UserId};
-use plugin_api::types::{Mode, Priority, Turn as AgentTurn, User, Work};
+use plugin_api::types::User;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
@@ -28,18 +29,6 @@ pub struct Arrival {
     pub ip_address: Option<String>,
 }
 
-/// Who is to answer it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    Nobody,
-    Agent {
-        instance: String,
-        mode: Mode,
-    },
-    /// A poller of the native bridge API.
-    Inbox,
-}
-
 /// What was stored.
 #[derive(Debug, Clone)]
 pub struct Arrived {
@@ -58,6 +47,8 @@ struct Conversation {
     id: ConversationId,
     key: i64,
     room: RoomRef,
+    /// A person speaks there in the agent's place.
+    is_taken: bool,
 }
 
 impl Tx<'_> {
@@ -85,9 +76,16 @@ impl Tx<'_> {
             params![conversation.key, profile.key, message.created_at, arrival.ip_address],
         )?;
         match turn {
+            _ if conversation.is_taken => {}
             Turn::Nobody => {}
             Turn::Inbox => self.insert_inbox(message.seq, message.created_at)?,
-            Turn::Agent { instance, mode } => self.ask(instance, *mode, arrival, &profile, &conversation, &message)?,
+            Turn::Agents(agents) => {
+                let ground = ground(arrival, &profile, &conversation);
+                agents.iter().try_for_each(|asked| self.ask(asked, &ground, &message))?;
+            }
+            Turn::Refused(refusal) => {
+                self.refuse(refusal, &conversation.room, &conversation.id.to_string(), &message)?;
+            }
         }
         Ok(Some(Arrived { message, room_id: conversation.room.id, is_new_user: profile.is_new }))
     }
@@ -132,11 +130,13 @@ impl Tx<'_> {
 
     fn touch_conversation(&mut self, arrival: &Arrival, profile: &Profile) -> Result<Conversation> {
         let Arrival { instance, platform, conversation, display_name, .. } = arrival;
-        let sql = "select c.key, c.id, r.key, r.id from conversations c join rooms r on r.key = c.room
+        let sql = "select c.key, c.id, r.key, r.id, c.taken_by, c.taken_until from conversations c join rooms r on r.key = c.room
                    where c.instance = ?1 and c.external_id = ?2";
         let row = |row: &Row<'_>| {
             let room = RoomRef::bridge(row.get(2)?, RoomId::from_bytes(row.get(3)?));
-            Ok(Conversation { key: row.get(0)?, id: ConversationId::from_bytes(row.get(1)?), room })
+            let taken_by: Option<String> = row.get(4)?;
+            let is_taken = !turn_allowed(taken_by.as_deref(), row.get(5)?, clock::now());
+            Ok(Conversation { key: row.get(0)?, id: ConversationId::from_bytes(row.get(1)?), room, is_taken })
         };
         let mut statement = self.prepare(sql)?;
         if let Some(found) = statement.query_row(params![instance, conversation], row).optional().map_err(sql_error)? {
@@ -149,47 +149,19 @@ impl Tx<'_> {
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             params![id.bytes(), instance, conversation, platform, room.key, profile.key, now],
         )?;
-        Ok(Conversation { id, key: self.connection.last_insert_rowid(), room })
+        Ok(Conversation { id, key: self.connection.last_insert_rowid(), room, is_taken: false })
     }
+}
 
-    fn ask(
-        &mut self,
-        agent: &str,
-        mode: Mode,
-        arrival: &Arrival,
-        profile: &Profile,
-        conversation: &Conversation,
-        message: &Posted,
-    ) -> Result<()> {
-        let job = NewJob {
-            kind: "agent_turn",
-            instance: agent,
-            lane: &conversation.id.to_string(),
-            cause: Some(message.seq),
-            payload: &format!("{{\"mode\":\"{}\"}}", if mode == Mode::Echo { "echo" } else { "live" }),
-            after: 0,
-            priority: Priority::Normal,
-        };
-        let (_, claim) = self.insert_job(&job)?;
-        // All of it is at hand: a job that starts at once is not read back.
-        if let Some(claim) = claim {
-            let work = Work::AgentTurn(Box::new(AgentTurn {
-                mode,
-                conversation_id: conversation.id.to_string(),
-                room_id: conversation.room.id.to_string(),
-                user: User {
-                    id: profile.user.to_string(),
-                    username: arrival.username.clone(),
-                    display_name: arrival.display_name.clone(),
-                    platform: arrival.platform.clone(),
-                    platform_user_id: arrival.platform_user_id.clone(),
-                },
-                message: serde_json::from_str(&message.json).unwrap_or_default(),
-            }));
-            self.effects.handed.push(Claimed::new(agent, claim, work));
-        }
-        Ok(())
-    }
+fn ground(arrival: &Arrival, profile: &Profile, conversation: &Conversation) -> Ground {
+    let user = User {
+        id: profile.user.to_string(),
+        username: arrival.username.clone(),
+        display_name: arrival.display_name.clone(),
+        platform: arrival.platform.clone(),
+        platform_user_id: arrival.platform_user_id.clone(),
+    };
+    Ground { lane: conversation.id.to_string(), room: conversation.room, user }
 }
 
 fn metadata(arrival: &Arrival) -> Map<String, Value> {

@@ -2,17 +2,16 @@
 
 use super::{Read, sql_error, webhook_deliveries};
 use crate::error::Result;
-use crate::ids::{ConversationId, RoomId, UserId};
-use plugin_api::types::{Delivery, InReplyTo, Message, Mode, Turn, User, Work};
+use crate::ids::{ConversationId, RoomId};
+use plugin_api::types::{Delivery, InReplyTo, Message, Work};
 use rusqlite::{OptionalExtension, Row};
 use serde_json::Value;
 
 impl Read<'_> {
-    /// What a job is about, with today's content of its message; None if that is gone.
+    /// What a job other than a turn is about, with today's content of its message; None if that is gone.
     pub(super) fn work(&self, kind: &str, cause: Option<i64>, payload: &str) -> Result<Option<Work>> {
         let json = || serde_json::from_str::<Value>(payload).unwrap_or_default();
         match (kind, cause) {
-            ("agent_turn", Some(cause)) => self.turn(cause, &json()),
             ("deliver", Some(cause)) => self.delivery(cause),
             (webhook_deliveries::KIND, _) => {
                 Ok(self.webhook_work(payload)?.map(|webhook| Work::Webhook(Box::new(webhook))))
@@ -20,30 +19,6 @@ impl Read<'_> {
             ("ingest", _) => Ok(Some(Work::Ingest { raw: payload.into() })),
             _ => Ok(Some(Work::Task { payload: json() })),
         }
-    }
-
-    fn turn(&self, cause: i64, payload: &Value) -> Result<Option<Work>> {
-        let sql = "select m.json, c.id, r.id, u.id, p.username, p.display_name, p.platform, p.platform_user_id
-                   from messages m join conversations c on c.room = m.room join rooms r on r.key = m.room and r.type <> 'deleted'
-                   join platform_profiles p on p.key = m.profile join users u on u.key = p.user where m.seq = ?1";
-        let row = |row: &Row<'_>| {
-            Ok(Turn {
-                mode: if payload["mode"] == "echo" { Mode::Echo } else { Mode::Live },
-                message: message(&row.get::<_, String>(0)?),
-                conversation_id: ConversationId::from_bytes(row.get(1)?).to_string(),
-                room_id: RoomId::from_bytes(row.get(2)?).to_string(),
-                user: User {
-                    id: UserId::from_bytes(row.get(3)?).to_string(),
-                    username: row.get(4)?,
-                    display_name: row.get(5)?,
-                    platform: row.get(6)?,
-                    platform_user_id: row.get(7)?,
-                },
-            })
-        };
-        let mut statement = self.prepare(sql)?;
-        let turn = statement.query_row([cause], row).optional().map_err(sql_error)?;
-        Ok(turn.map(|turn| Work::AgentTurn(Box::new(turn))))
     }
 
     fn delivery(&self, cause: i64) -> Result<Option<Work>> {

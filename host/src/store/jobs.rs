@@ -2,7 +2,7 @@
 //! `queue.rs`.
 
 use super::messages::Posted;
-use super::{Tx, sql_error, webhook_deliveries};
+use super::{Tx, sql_error, turns, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use crate::ids::{ConversationId, JobId};
@@ -72,6 +72,17 @@ pub struct Claimed {
     pub instance: String,
     pub timeout: Duration,
     pub job: Job,
+    /// Of a turn.
+    pub seat: Option<Seat>,
+}
+
+/// Where a turn is taken.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// Number of the room inside the store.
+    pub room: i64,
+    /// The name that its answer is said under.
+    pub speaker: String,
 }
 
 impl Claimed {
@@ -84,7 +95,14 @@ impl Claimed {
             timeout_ms: claim.timeout.as_millis() as u64,
             work,
         };
-        Self { key: claim.key, number: claim.number, instance: instance.into(), timeout: claim.timeout, job }
+        Self {
+            key: claim.key,
+            number: claim.number,
+            instance: instance.into(),
+            timeout: claim.timeout,
+            job,
+            seat: None,
+        }
     }
 }
 
@@ -228,6 +246,9 @@ impl Tx<'_> {
         cause: Option<i64>,
         payload: &str,
     ) -> Result<bool> {
+        if kind == turns::KIND {
+            return self.hand_turn(instance, claim, cause, payload);
+        }
         if let Some(work) = self.read().work(kind, cause, payload)? {
             self.effects.handed.push(Claimed::new(instance, claim, work));
             return Ok(true);

@@ -59,6 +59,12 @@ pub fn is_mention(rest: &str, target: &str) -> bool {
     }
 }
 
+/// Whether the text names somebody.
+pub fn mentions_name(content: &str, name: &str) -> bool {
+    let name = name.to_lowercase();
+    mentions_in(content).iter().any(|mention| is_mention(&mention.rest, &name))
+}
+
 fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || letter == '-'
 }

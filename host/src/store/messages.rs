@@ -1,5 +1,5 @@
 //! Messages: written once, as the JSON that readers get; found by the log's number. Whatever others than the platform say in a bridged
-//! room becomes a delivery in the same transaction.
+//! room becomes a delivery in the same transaction; what is said in another one may become an agent's turn.
 
 use super::counts::SenderSeen;
 use super::events::Kind;
@@ -106,10 +106,10 @@ pub(super) fn no_metadata() -> Box<RawValue> {
 pub struct Draft {
     pub id: MessageId,
     room: RoomId,
-    sender: String,
+    pub(super) sender: String,
     content: String,
-    sender_type: Option<String>,
-    mentions: Vec<Mention>,
+    pub(super) sender_type: Option<String>,
+    pub(super) mentions: Vec<Mention>,
     /// The message's JSON without its end.
     head: String,
 }
@@ -192,8 +192,9 @@ impl Tx<'_> {
     /// [`Tx::post_message`] for a known room; also for an agent's answer.
     pub(super) fn post_in(&mut self, room: &RoomRef, draft: &Draft, parent: Option<Parent>) -> Result<Posted> {
         let posted = self.insert_message(room, draft, None, parent)?;
-        if room.kind == RoomKind::Bridge {
-            self.deliver(room.key, &posted)?;
+        match room.kind {
+            RoomKind::Bridge => self.deliver(room.key, &posted)?,
+            RoomKind::Room | RoomKind::Dm => self.route_post(room, draft, &posted)?,
         }
         Ok(posted)
     }

@@ -43,12 +43,15 @@ mod retention;
 mod room_changes;
 mod room_deletion;
 mod room_list;
+mod room_turns;
 mod rooms;
 mod search;
 pub mod slots;
 mod streams;
 mod threads;
 mod tokens;
+mod turn_ends;
+mod turns;
 mod unread;
 mod users;
 mod webhook_deliveries;
@@ -69,12 +72,14 @@ pub use events::{EventRow, Kind, NewEvent};
 pub use export::{ExportPage, ExportQuery};
 pub use files::{FileRow, NewFile};
 pub use hits::{Hit, Page, Range};
-pub use identities::{Arrival, Arrived, Turn};
+pub use identities::{Arrival, Arrived};
 pub use inbox::{InboxItem, InboxQuery};
 pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
 pub use job_list::{AttemptRow, JobFilter, JobRow};
+pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, Seat, State};
 pub use jobs::{Claimed, State};
 pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
+pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions, mentions_name};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
@@ -90,12 +95,15 @@ pub use retention::{Pruned, RoomLimits};
 pub use room_changes::RoomChange;
 pub use room_deletion::Purged;
 pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
+pub use room_turns::{Origin, RoomPost, Routing, Spot};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use stats::Stats;
 pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
+pub use turn_ends::Cancelled;
+pub use turns::{Asked, Refusal, Turn};
 pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
@@ -113,7 +121,7 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use writer::Writer;
@@ -147,6 +155,8 @@ pub(crate) struct Shared {
     pub stats: CommitStats,
     /// Touched by the writer alone.
     endpoints: Mutex<webhooks::Endpoints>,
+    /// Who is asked in rooms; unset: nobody.
+    routing: OnceLock<Arc<dyn Routing>>,
     /// Why the last write failed, until one works again.
     trouble: Mutex<Option<String>>,
 }
@@ -167,6 +177,7 @@ impl Store {
             slots: Mutex::default(),
             stats: CommitStats::default(),
             endpoints: Mutex::default(),
+            routing: OnceLock::new(),
             trouble: Mutex::default(),
         });
         let named =
@@ -229,6 +240,11 @@ impl Store {
     /// Changes how many jobs an instance may have at once.
     pub fn with_slots<T>(&self, body: impl FnOnce(&mut Slots) -> T) -> T {
         body(&mut self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on what is said in rooms may be answered. To be called once.
+    pub fn set_routing(&self, routing: Arc<dyn Routing>) {
+        let _ = self.shared.routing.set(routing);
     }
 
     pub fn stats(&self) -> &CommitStats {
@@ -376,5 +392,7 @@ mod tests_streams;
 mod tests_sums;
 #[cfg(test)]
 mod tests_tokens;
+#[cfg(test)]
+mod tests_turns;
 #[cfg(test)]
 mod tests_webhooks;

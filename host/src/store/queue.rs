@@ -2,14 +2,12 @@
 //! settlement moves the mark on, so that a claim never looks for it.
 
 use super::jobs::{Claim, State, lease_until};
-use super::messages::{Draft, Parent};
-use super::{Read, Tx, sql_error, webhook_deliveries};
+use super::{Read, Tx, sql_error, turns, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::Result;
-use crate::ids::{JobId, MessageId};
-use plugin_api::types::{Outcome, Priority, Reply};
+use crate::ids::JobId;
+use plugin_api::types::{Outcome, Priority};
 use rusqlite::{OptionalExtension, Row, params};
-use serde_json::{Value, json};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -17,8 +15,6 @@ use std::time::Duration;
 const ATTEMPTS_KEPT: i64 = 100;
 /// Characters of an error that are kept.
 const ERROR_LENGTH: usize = 2000;
-/// Bytes of an answer; what is beyond is cut.
-const REPLY_BYTES: usize = 256 * 1024;
 
 /// What a settlement found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,27 +39,34 @@ pub(super) struct Held {
 /// A due job that was just claimed: kind, cause and payload beside the claim.
 type Found = (Claim, String, Option<i64>, String);
 
-struct End<'a> {
-    state: State,
-    outcome: &'static str,
-    error: Option<&'a str>,
-    status: Option<u16>,
-    attempts: u32,
-    next_at: Option<Micros>,
-    uncertain: bool,
+/// How an attempt ends, as it is written.
+pub(super) struct End<'a> {
+    pub state: State,
+    pub outcome: &'static str,
+    pub error: Option<&'a str>,
+    pub status: Option<u16>,
+    pub attempts: u32,
+    pub next_at: Option<Micros>,
+    pub uncertain: bool,
+}
+
+impl<'a> End<'a> {
+    /// Nobody wants it any more.
+    pub fn given_up(state: State, why: &'a str, attempts: u32) -> Self {
+        let (outcome, error) = ("discard", Some(why));
+        Self { state, outcome, error, status: None, attempts, next_at: None, uncertain: false }
+    }
 }
 
 impl Tx<'_> {
     /// Writes how an attempt ended, with its reply, its event, the delivery that follows, and the next job that may start.
     pub fn settle(&mut self, key: i64, claim: i64, outcome: &Outcome) -> Result<Settled> {
         let Some(held) = self.held(key, claim)? else { return Ok(Settled::Stale) };
-        if let Outcome::Done { reply: Some(reply), .. } = outcome
-            && held.kind == "agent_turn"
-        {
-            self.answer(&held, reply)?;
-        }
         let attempts = held.attempts + u32::from(!matches!(outcome, Outcome::Snooze { .. }));
-        let end = self.end_of(&held, attempts, outcome);
+        let mut end = self.end_of(&held, attempts, outcome);
+        if held.kind == turns::KIND {
+            end = self.end_turn(&held, outcome, end)?;
+        }
         if held.kind == webhook_deliveries::KIND {
             self.record_delivery(&held, attempts, outcome)?;
         }
@@ -128,7 +131,7 @@ impl Tx<'_> {
         (wait, slots.max_attempts(instance))
     }
 
-    fn finish(&mut self, held: &Held, end: &End<'_>) -> Result<()> {
+    pub(super) fn finish(&mut self, held: &Held, end: &End<'_>) -> Result<()> {
         let now = clock::now();
         let error = end.error.map(|error| cut(error, ERROR_LENGTH));
         let finished_at = end.next_at.is_none().then_some(now);
@@ -187,39 +190,7 @@ impl Tx<'_> {
     /// Ends a job whose cause is gone, or that nobody wants any more; it was claimed in this very transaction.
     pub(super) fn give_up(&mut self, claim: &Claim, state: State, why: &str) -> Result<()> {
         let Some(held) = self.held(claim.key, claim.number)? else { return Ok(()) };
-        let attempts = held.attempts;
-        let end = End {
-            state,
-            outcome: "discard",
-            error: Some(why),
-            status: None,
-            attempts,
-            next_at: None,
-            uncertain: false,
-        };
-        self.finish(&held, &end)
-    }
-
-    /// The reply becomes a message in the room of its question.
-    fn answer(&mut self, held: &Held, reply: &Reply) -> Result<()> {
-        if reply.content.trim().is_empty() {
-            return Ok(());
-        }
-        let sql =
-            "select r.id, m.id from messages m join rooms r on r.key = m.room and r.type <> 'deleted' where m.seq = ?1";
-        let mut statement = self.prepare(sql)?;
-        let found = statement.query_row([held.cause], |row| Ok((row.get(0)?, row.get(1)?))).optional();
-        let Some((room, asked)) = found.map_err(sql_error)? else { return Ok(()) };
-        let room = self.room_ref(crate::ids::RoomId::from_bytes(room))?;
-        let mut metadata = json!({ "agent": held.instance });
-        if let (Value::Object(own), Value::Object(given)) = (&mut metadata, &reply.metadata) {
-            own.extend(given.clone());
-        }
-        let content = bounded_reply(&reply.content);
-        let draft = Draft::new(room.id, &held.instance, &content, &metadata, Some("agent"))?;
-        let parent = held.cause.map(|seq| Parent { seq, id: MessageId::from_bytes(asked) });
-        self.post_in(&room, &draft, parent)?;
-        Ok(())
+        self.finish(&held, &End::given_up(state, why, held.attempts))
     }
 
     /// Marks the lane's next job as its head, unless the lane is paused.
@@ -249,6 +220,9 @@ impl Tx<'_> {
                 self.free_slots(instance, 1);
                 break;
             };
+            if self.put_off_turn(instance, &claim, &kind, &payload)? {
+                continue;
+            }
             if self.hand(instance, claim, &kind, cause, &payload)? {
                 handed += 1;
             } else {
@@ -325,13 +299,4 @@ impl Read<'_> {
 
 fn cut(text: &str, characters: usize) -> &str {
     text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
-}
-
-fn bounded_reply(content: &str) -> String {
-    const NOTE: &str = "\n\n[cut: the answer was longer than 256 KiB]";
-    if content.len() <= REPLY_BYTES {
-        return content.into();
-    }
-    let kept = content.floor_char_boundary(REPLY_BYTES - NOTE.len());
-    format!("{}{NOTE}", &content[..kept])
 }

@@ -2,7 +2,7 @@
 
 use super::jobs::State;
 use super::queue::{Held, Settled};
-use super::{Tx, sql_error};
+use super::{Tx, sql_error, turns};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use rusqlite::{Row, params};
@@ -57,6 +57,9 @@ impl Tx<'_> {
         self.record_attempt(held, "rescued", Some(&why), None, now)?;
         self.leave_processing(&held.instance, state);
         if lost {
+            if held.kind == turns::KIND {
+                self.apologise(held)?;
+            }
             self.advance(&held.instance, &held.lane)?;
         }
         self.effects.woken.push(held.instance.clone());

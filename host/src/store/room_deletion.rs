@@ -129,6 +129,7 @@ impl Tx<'_> {
         }
         self.execute("delete from conversations where room = ?1", [room])?;
         self.execute("delete from room_state where room = ?1", [room])?;
+        self.execute("delete from agent_rows where room = ?1", [room])?;
         self.execute("delete from rooms where key = ?1 and type = 'deleted'", [room])?;
         Ok(Purged { done: true, hashes: Vec::new() })
     }
@@ -194,6 +195,9 @@ impl Tx<'_> {
                            where instance = ?1 and lane = ?2 and state in ('pending', 'processing') and state = 'pending'
                            order by key limit ?3";
                 removed += self.purge_jobs(sql, params![instance, lane, STEP as i64])?;
+                let windows = "delete from turn_windows where instance = ?1 and (lane = ?2
+                                   or (lane > 'refused:' || ?2 || ':' and lane < 'refused:' || ?2 || ';'))";
+                self.execute(windows, params![instance, lane])?;
                 if removed >= STEP {
                     return Ok(removed);
                 }
@@ -249,9 +253,10 @@ impl Read<'_> {
         Ok((found != 0).then_some(found))
     }
 
-    /// Where the room's jobs stand in the queue: a conversation's lane has the name of its id.
+    /// Where the room's jobs stand in the queue: a lane has the name of its conversation's id, or of the room's own.
     fn lanes(&self, room: i64) -> Result<Vec<String>> {
-        let mut statement = self.prepare("select id from conversations where room = ?1")?;
+        let sql = "select id from conversations where room = ?1 union all select id from rooms where key = ?1";
+        let mut statement = self.prepare(sql)?;
         let id = |row: &rusqlite::Row<'_>| Ok(ConversationId::from_bytes(row.get(0)?).to_string());
         let rows = statement.query_map([room], id).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)

@@ -43,7 +43,7 @@ fn arrival(conversation: &str, external_id: &str, content: &str) -> Arrival {
 }
 
 fn to_agent() -> Turn {
-    Turn::Agent { instance: "assistant".into(), mode: Mode::Live }
+    Turn::agent("assistant", Mode::Live)
 }
 
 impl Fixture {

@@ -85,6 +85,8 @@ pub struct CommitStats {
     pub commits: AtomicU64,
     pub requests: AtomicU64,
     pub microseconds: AtomicU64,
+    /// How often agents were kept from talking on among themselves.
+    pub loop_stops: AtomicU64,
 }
 
 trait Request: Send {

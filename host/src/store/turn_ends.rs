@@ -1,0 +1,150 @@
+//! How turns end: with an answer, with an apology, by an operator's word; and what those are told who are not heard.
+
+use super::messages::{Draft, Parent, Posted};
+use super::queue::{End, Held};
+use super::rooms::{RoomKind, RoomRef};
+use super::turns::{KIND, Refusal, TAKEN, Terms, turn_allowed};
+use super::{Actor, Deed, State, Tx, sql_error};
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::ids::{JobId, MessageId, RoomId};
+use plugin_api::types::{Outcome, Reply};
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::{Value, json};
+
+/// Bytes of an answer; what is beyond is cut.
+const REPLY_BYTES: usize = 256 * 1024;
+/// What the record says of a turn that an operator ended.
+const CANCELLED: &str = "cancelled by an operator";
+
+/// Where a turn's end is told.
+struct Scene {
+    terms: Terms,
+    room: RoomRef,
+    /// What is answered: the newest of its messages that is left.
+    asked: Parent,
+    is_taken: bool,
+}
+
+/// A turn that an operator ended: its worker is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    pub instance: String,
+    pub claim: i64,
+}
+
+impl Tx<'_> {
+    /// What a turn's end says in its room. Answers the end as it is to be written.
+    pub(super) fn end_turn<'a>(&mut self, held: &Held, outcome: &Outcome, end: End<'a>) -> Result<End<'a>> {
+        match outcome {
+            Outcome::Done { reply: Some(reply), .. } if !reply.content.trim().is_empty() => {
+                let Some(scene) = self.scene(held)? else { return Ok(end) };
+                if scene.is_taken {
+                    return Ok(End { state: State::Flushed, outcome: "discard", error: Some(TAKEN), ..end });
+                }
+                self.answer(held, &scene, reply)?;
+            }
+            _ if end.state == State::Failed => self.apologise(held)?,
+            _ => {}
+        }
+        Ok(end)
+    }
+
+    fn scene(&self, held: &Held) -> Result<Option<Scene>> {
+        let payload = "select payload from queue where key = ?1";
+        let payload = self.prepare(payload)?.query_row([held.key], |row| row.get::<_, String>(0)).map_err(sql_error)?;
+        let terms = Terms::read(&payload);
+        let earlier = terms.causes.iter().rev().skip(1);
+        for seq in held.cause.iter().chain(earlier) {
+            if let Some((id, room, is_taken)) = self.asked(*seq)? {
+                let (room, asked) = (self.room_ref(room)?, Parent { seq: *seq, id });
+                return Ok(Some(Scene { terms, room, asked, is_taken }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A message that was asked about, with its room and whether a person has that conversation.
+    fn asked(&self, seq: i64) -> Result<Option<(MessageId, RoomId, bool)>> {
+        let sql = "select m.id, r.id, c.taken_by, c.taken_until from messages m
+                   join rooms r on r.key = m.room and r.type <> 'deleted' left join conversations c on c.room = m.room
+                   where m.seq = ?1";
+        let row = |row: &Row<'_>| {
+            let taken_by: Option<String> = row.get(2)?;
+            let is_taken = !turn_allowed(taken_by.as_deref(), row.get(3)?, clock::now());
+            Ok((MessageId::from_bytes(row.get(0)?), RoomId::from_bytes(row.get(1)?), is_taken))
+        };
+        self.prepare(sql)?.query_row([seq], row).optional().map_err(sql_error)
+    }
+
+    /// The reply becomes a message in the room of its question.
+    fn answer(&mut self, held: &Held, scene: &Scene, reply: &Reply) -> Result<()> {
+        let mut metadata = json!({ "agent": held.instance });
+        if let (Value::Object(own), Value::Object(given)) = (&mut metadata, &reply.metadata) {
+            own.extend(given.clone());
+        }
+        let content = bounded_reply(&reply.content);
+        let speaker = scene.terms.speaker.as_deref().unwrap_or(&held.instance);
+        let draft = Draft::new(scene.room.id, speaker, &content, &metadata, Some("agent"))?;
+        self.post_in(&scene.room, &draft, Some(scene.asked)).map(drop)
+    }
+
+    /// Said once in the life of a job that is given up, however often an operator tries it again.
+    pub(super) fn apologise(&mut self, held: &Held) -> Result<()> {
+        let Some(Scene { mut terms, room, asked, is_taken: false }) = self.scene(held)? else { return Ok(()) };
+        if terms.apologised {
+            return Ok(());
+        }
+        let Some(apology) = terms.apology.as_deref() else { return Ok(()) };
+        let metadata = json!({ "agent": held.instance, "apology": true });
+        let speaker = terms.speaker.as_deref().unwrap_or(&held.instance);
+        let draft = Draft::new(room.id, speaker, apology, &metadata, Some("agent"))?;
+        self.say(&room, &draft, Some(asked))?;
+        terms.apologised = true;
+        self.execute("update queue set payload = ?2 where key = ?1", params![held.key, terms.to_json()]).map(drop)
+    }
+
+    /// Tells somebody that they are not heard, once a minute.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, room: &RoomRef, lane: &str, posted: &Posted) -> Result<()> {
+        let Refusal { instance, speaker, person, text } = refusal;
+        if self.begin_in_window(instance, &format!("refused:{lane}:{person}"), 1)?.is_err() {
+            return Ok(());
+        }
+        let metadata = json!({ "agent": instance, "refusal": true });
+        let draft = Draft::new(room.id, speaker, text, &metadata, Some("agent"))?;
+        self.say(room, &draft, Some(Parent { seq: posted.seq, id: posted.id }))
+    }
+
+    /// The host's own words in a room: delivered to its platform, and no agent is asked about them.
+    pub(super) fn say(&mut self, room: &RoomRef, draft: &Draft, parent: Option<Parent>) -> Result<()> {
+        let posted = self.insert_message(room, draft, None, parent)?;
+        if room.kind == RoomKind::Bridge { self.deliver(room.key, &posted) } else { Ok(()) }
+    }
+
+    /// Ends a turn that runs: it has failed, and what its worker says later is refused.
+    pub fn cancel_turn(&mut self, id: JobId, actor: &Actor) -> Result<Cancelled> {
+        let job = self.read().job(id)?.ok_or_else(|| Error::NotFound(format!("no job has the id {id}")))?;
+        let refused = |why: &str| Err(Error::Conflict(format!("job {id} {why}")));
+        if job.kind != KIND {
+            return refused("is no turn of an agent; only those can be cancelled");
+        }
+        if job.state == State::Pending.name() {
+            return refused("does not run now; flush it to keep it from running");
+        }
+        let claim = self.read().number("select claim from queue where key = ?1", [job.key])?;
+        let Some(held) = self.held(job.key, claim)? else { return refused("has ended already") };
+        self.finish(&held, &End::given_up(State::Failed, CANCELLED, job.attempts + 1))?;
+        self.claim_due(&held.instance, 1)?;
+        self.audit(&Deed::done(actor, "turns.cancel", id.to_string(), json!({ "plugin": held.instance })))?;
+        Ok(Cancelled { instance: held.instance, claim })
+    }
+}
+
+fn bounded_reply(content: &str) -> String {
+    const NOTE: &str = "\n\n[cut: the answer was longer than 256 KiB]";
+    if content.len() <= REPLY_BYTES {
+        return content.into();
+    }
+    let kept = content.floor_char_boundary(REPLY_BYTES - NOTE.len());
+    format!("{}{NOTE}", &content[..kept])
+}
