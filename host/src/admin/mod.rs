@@ -1,6 +1,8 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod conversations;
+pub mod person_data;
 pub mod plugins;
 pub mod queue;
 pub mod rooms;
@@ -23,6 +25,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(rooms::router())
         .merge(tokens::router())
         .merge(users::router())
+        .merge(conversations::router())
+        .merge(person_data::router())
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.

@@ -2,6 +2,8 @@
 
 pub mod conversations;
 pub mod ingest;
+pub mod send;
+pub mod takeover;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
@@ -14,7 +16,7 @@ use plugin_api::types::Mode;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router())
+    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router()).merge(takeover::router()).merge(send::router())
 }
 
 /// Who is to answer what comes from this instance and platform: the first route that matches.

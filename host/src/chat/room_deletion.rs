@@ -51,6 +51,6 @@ async fn purge_all(app: &App) -> Result<()> {
 }
 
 /// As long as the write took, so that others have at least half of the writer's time.
-pub(super) async fn pause(begun: Instant) {
+pub async fn pause(begun: Instant) {
     sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
 }

@@ -1,5 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
+use super::people_args::{CONVERSATIONS, Conversations, SEND, SendArgs, USERS, Users};
 use crate::access::Scope;
 use crate::store::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
@@ -53,6 +54,9 @@ pub(super) enum Stored {
     /// The people who wrote
     #[command(subcommand, after_help = USERS)]
     Users(Users),
+    /// Says something to somebody on a platform
+    #[command(after_help = SEND)]
+    Send(SendArgs),
     /// Access tokens, for [auth] mode = "token"
     #[command(subcommand, after_help = TOKENS)]
     Tokens(Tokens),
@@ -165,32 +169,6 @@ pub(super) struct QueueDelete {
     /// Does not ask
     #[arg(long, short)]
     pub yes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Conversations {
-    /// Conversations, newest first
-    #[command(after_help = CONVERSATIONS_LIST)]
-    List {
-        /// Only conversations of this platform
-        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-        platform: Option<String>,
-        /// Only conversations of the person with this id
-        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
-        user: Option<String>,
-        #[command(flatten)]
-        page: Page,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Users {
-    /// People with their profiles on platforms, newest first
-    #[command(after_help = USERS_LIST)]
-    List {
-        #[command(flatten)]
-        page: Page,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -317,28 +295,6 @@ Example:
   arcuate queue delete 0198c0de-7a7c-7b10-8000-1c2d3e4f5a6b
 
 Asks first on a terminal.  JSON: {affected}";
-
-const CONVERSATIONS: &str = "\
-Example:
-  arcuate conversations list";
-
-const CONVERSATIONS_LIST: &str = "\
-Example:
-  arcuate conversations list --platform web_chat
-
-JSON: {conversations: [{id, room_id, plugin, external_id, user, last_activity,
-…}], cursor}";
-
-const USERS: &str = "\
-Example:
-  arcuate users list";
-
-const USERS_LIST: &str = "\
-Example:
-  arcuate users list --limit 10
-
-JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
-display_name, …}]}], cursor}";
 
 const TOKENS: &str = "\
 Example:

@@ -3,6 +3,7 @@
 
 use super::jobs::{Claim, State, lease_until};
 use super::messages::{Draft, Parent};
+use super::rooms::RoomKind;
 use super::{JobFilter, Read, Tx, sql_error, webhook_deliveries};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
@@ -213,6 +214,10 @@ impl Tx<'_> {
         let found = statement.query_row([held.cause], |row| Ok((row.get(0)?, row.get(1)?))).optional();
         let Some((room, asked)) = found.map_err(sql_error)? else { return Ok(()) };
         let room = self.room_ref(crate::ids::RoomId::from_bytes(room))?;
+        if room.kind == RoomKind::Bridge && self.read().is_taken(room.key)? {
+            // It was asked before a person took over, who now speaks in its place.
+            return Ok(());
+        }
         let mut metadata = json!({ "agent": held.instance });
         if let (Value::Object(own), Value::Object(given)) = (&mut metadata, &reply.metadata) {
             own.extend(given.clone());
