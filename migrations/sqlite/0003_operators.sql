@@ -59,3 +59,15 @@ create index users_merged on users (merged_into) where merged_into is not null;
 
 -- What one person wrote on platforms, for their export and their deletion.
 create index messages_profile on messages (profile, seq) where profile is not null;
+
+-- Everybody who ever wrote in a conversation: where only one person did, it is theirs alone.
+create table conversation_people (
+    conversation integer not null references conversations (key) on delete cascade,
+    profile      integer not null references platform_profiles (key),
+    primary key (conversation, profile)
+) strict, without rowid;
+create index conversation_people_profile on conversation_people (profile, conversation);
+insert into conversation_people (conversation, profile)
+    select key, profile from conversations
+    union
+    select c.key, m.profile from messages m join conversations c on c.room = m.room where m.profile is not null;

@@ -1,6 +1,8 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod conversations;
+pub mod person_data;
 pub mod plugins;
 pub mod queue;
 pub mod queue_deeds;
@@ -30,6 +32,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(tokens::router())
         .merge(turns::router())
         .merge(users::router())
+        .merge(conversations::router())
+        .merge(person_data::router())
 }
 
 /// Proof that the operator's token came with the request. Taken before anything else, so that strangers learn nothing.

@@ -1,11 +1,11 @@
-//! `GET /api/v1/conversations`: what was bridged, newest first.
+//! What was bridged: conversations on platforms, listed newest first and shown one by one.
 
 use crate::clock;
-use crate::error::Result;
-use crate::http::{Params, cursor};
+use crate::error::{Error, Result};
+use crate::http::{Params, Path, cursor};
 use crate::ids::{ConversationId, RoomId, UserId};
 use crate::state::App;
-use crate::store::{ConversationFilter, ConversationRow, Store};
+use crate::store::{ConversationFilter, ConversationRow, Store, unknown_conversation};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -18,12 +18,12 @@ const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(list_conversations))
+    OpenApiRouter::default().routes(routes!(list_conversations)).routes(routes!(show_conversation))
 }
 
 /// A conversation on a platform. Its messages are those of its room.
 #[derive(Debug, Serialize, ToSchema)]
-struct Conversation {
+pub struct Conversation {
     id: ConversationId,
     room_id: RoomId,
     /// The plugin instance that it came through.
@@ -36,6 +36,19 @@ struct Conversation {
     created_at: String,
     #[schema(format = "date-time")]
     last_activity: String,
+    /// `taken` while somebody speaks there in the agent's place, else `open`.
+    #[schema(example = "open")]
+    state: &'static str,
+    /// Who that is.
+    #[schema(example = json!(null))]
+    taken_by: Option<String>,
+    /// Until when; null: until it is released.
+    #[schema(format = "date-time", example = json!(null))]
+    taken_until: Option<String>,
+    /// Messages that came from the platform.
+    message_count: i64,
+    /// Messages that went to it.
+    response_count: i64,
 }
 
 /// Whose conversation it is.
@@ -60,11 +73,32 @@ pub struct ConversationPage {
 #[utoipa::path(get, path = "/api/v1/conversations", tag = "Conversations",
     params(("platform" = Option<String>, Query, description = "Only those on this platform"),
            ("user" = Option<String>, Query, description = "Only those of this person, by id"),
+           ("state" = Option<String>, Query, description = "Only those that somebody has taken over (`taken`), or those that nobody has (`open`)"),
            ("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),
     responses((status = 200, body = ConversationPage)))]
 async fn list_conversations(State(app): State<App>, params: Params) -> Result<Json<Value>> {
     Ok(Json(list(&app.store, &params).await?))
+}
+
+/// Show a bridged conversation
+#[utoipa::path(get, path = "/api/v1/conversations/{id}", tag = "Conversations",
+    params(("id" = String, Path, description = "The conversation's id")),
+    responses((status = 200, body = Conversation), (status = 404, description = "No conversation has this id")))]
+async fn show_conversation(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>> {
+    Ok(Json(show(&app.store, &id).await?))
+}
+
+/// The same for the API and the command line.
+pub async fn show(store: &Store, id: &str) -> Result<Value> {
+    let id = conversation_id(id)?;
+    let row = store.read(move |read| read.conversation(id)).await?.ok_or_else(|| unknown_conversation(id))?;
+    Ok(json!(shown(&row)))
+}
+
+/// What is no id is an unknown one.
+pub fn conversation_id(id: &str) -> Result<ConversationId> {
+    id.trim().parse().map_err(|_| unknown_conversation(id))
 }
 
 /// The same list for the API and the command line.
@@ -78,7 +112,13 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
         Some(Ok(user)) => Some(user),
         None => None,
     };
-    let filter = ConversationFilter { platform, user };
+    let taken = match params.text("state") {
+        None => None,
+        Some("taken") => Some(true),
+        Some("open") => Some(false),
+        Some(_) => return Err(Error::Invalid("Query parameter 'state' must be taken or open".into())),
+    };
+    let filter = ConversationFilter { platform, user, taken };
     let rows = store.read(move |read| read.conversations(&filter, before, limit + 1)).await?;
     let more = rows.len() > limit as usize;
     let page = &rows[..rows.len().min(limit as usize)];
@@ -86,7 +126,8 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     Ok(json!(ConversationPage { conversations: page.iter().map(shown).collect(), cursor: next }))
 }
 
-fn shown(row: &ConversationRow) -> Conversation {
+pub(super) fn shown(row: &ConversationRow) -> Conversation {
+    let taken = row.taken.as_ref();
     Conversation {
         id: row.id,
         room_id: row.room_id,
@@ -96,5 +137,10 @@ fn shown(row: &ConversationRow) -> Conversation {
         user: Visitor { id: row.user_id, name: row.user_name.clone(), platform_user_id: row.platform_user_id.clone() },
         created_at: clock::format(row.created_at),
         last_activity: clock::format(row.last_activity),
+        state: if taken.is_some() { "taken" } else { "open" },
+        taken_by: taken.map(|taken| taken.by.clone()),
+        taken_until: taken.and_then(|taken| taken.until).map(clock::format),
+        message_count: row.message_count,
+        response_count: row.response_count,
     }
 }

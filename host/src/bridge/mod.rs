@@ -3,6 +3,8 @@
 pub mod conversations;
 pub mod ingest;
 pub mod routes;
+pub mod send;
+pub mod takeover;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
@@ -12,5 +14,5 @@ use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router())
+    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router()).merge(takeover::router()).merge(send::router())
 }

@@ -212,7 +212,7 @@ async fn create_room(
 }
 
 /// The limit's headers, on a success.
-pub(super) fn with_allowance(mut response: Response, allowance: Option<crate::limits::Allowance>) -> Response {
+pub fn with_allowance(mut response: Response, allowance: Option<crate::limits::Allowance>) -> Response {
     if let Some(allowance) = allowance {
         let headers = response.headers_mut();
         headers.insert("x-ratelimit-limit", allowance.limit.into());

@@ -1,5 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
+use super::people_args::{CONVERSATIONS, Conversations, SEND, SendArgs, USERS, Users};
 use crate::access::Scope;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
@@ -52,6 +53,9 @@ pub(super) enum Stored {
     /// The people who wrote
     #[command(subcommand, after_help = USERS)]
     Users(Users),
+    /// Says something to somebody on a platform
+    #[command(after_help = SEND)]
+    Send(SendArgs),
     /// Access tokens, for [auth] mode = "token"
     #[command(subcommand, after_help = TOKENS)]
     Tokens(Tokens),
@@ -86,32 +90,6 @@ pub(super) struct Page {
     /// Goes on where an earlier page ended
     #[arg(long)]
     pub cursor: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Conversations {
-    /// Conversations, newest first
-    #[command(after_help = CONVERSATIONS_LIST)]
-    List {
-        /// Only conversations of this platform
-        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
-        platform: Option<String>,
-        /// Only conversations of the person with this id
-        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
-        user: Option<String>,
-        #[command(flatten)]
-        page: Page,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Users {
-    /// People with their profiles on platforms, newest first
-    #[command(after_help = USERS_LIST)]
-    List {
-        #[command(flatten)]
-        page: Page,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,27 +178,6 @@ const PLUGINS_SHOW: &str = "\
 Example:
   arcuate plugins show assistant";
 
-const CONVERSATIONS: &str = "\
-Example:
-  arcuate conversations list";
-
-const CONVERSATIONS_LIST: &str = "\
-Example:
-  arcuate conversations list --platform web_chat
-
-JSON: {conversations: [{id, room_id, plugin, external_id, user, last_activity,
-…}], cursor}";
-
-const USERS: &str = "\
-Example:
-  arcuate users list";
-
-const USERS_LIST: &str = "\
-Example:
-  arcuate users list --limit 10
-
-JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
-display_name, …}]}], cursor}";
 
 const TOKENS: &str = "\
 Example:

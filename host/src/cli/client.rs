@@ -4,10 +4,10 @@
 use crate::error::{Error, Result};
 use crate::store::lock::Holder;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
@@ -48,12 +48,46 @@ impl Client {
         self.ask(Method::POST, path, body.into()).await
     }
 
+    /// The same for what must not be done twice: a repeat with the same key does nothing.
+    pub(super) async fn post_once(&self, path: &str, body: &impl Serialize, key: Option<&str>) -> Result<Value> {
+        let body = serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?;
+        self.ask_with(Method::POST, path, body.into(), key).await
+    }
+
+    /// An answer of any length, handed to `take` as it comes. Each piece of it has to come soon.
+    pub(super) async fn download(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let answer = match timeout(self.patience, self.send(Method::GET, path, Bytes::new(), None)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(self.silent(&error)),
+            Err(_) => return Err(self.silent(&"nothing came")),
+        };
+        let status = answer.status();
+        let mut body = answer.into_body();
+        if status != StatusCode::OK {
+            let text = Limited::new(body, LARGEST_ANSWER).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
+            let value = serde_json::from_slice::<Value>(&text).unwrap_or_default();
+            return Err(self.refusal(status, value["error"].as_str().unwrap_or_default()));
+        }
+        loop {
+            match timeout(self.patience, body.frame()).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Ok(frame))) => frame.data_ref().map_or(Ok(()), |bytes| take(bytes))?,
+                Ok(Some(Err(error))) => return Err(self.silent(&format_args!("it broke off: {error}"))),
+                Err(_) => return Err(self.silent(&"it stopped in the middle")),
+            }
+        }
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Result<Value> {
         self.ask(Method::DELETE, path, Bytes::new()).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
-        let (status, answer) = match timeout(self.patience, self.exchange(method, path, body)).await {
+        self.ask_with(method, path, body, None).await
+    }
+
+    async fn ask_with(&self, method: Method, path: &str, body: Bytes, key: Option<&str>) -> Result<Value> {
+        let (status, answer) = match timeout(self.patience, self.exchange(method, path, body, key)).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) => return Err(self.silent(&error)),
             Err(_) => return Err(self.silent(&format_args!("nothing within {} s", self.patience.as_secs_f64()))),
@@ -65,22 +99,40 @@ impl Client {
         Err(self.refusal(status, value.unwrap_or_default()["error"].as_str().unwrap_or_default()))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Broken> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<(StatusCode, Bytes), Broken> {
+        let answer = self.send(method, path, body, key).await?;
+        let status = answer.status();
+        Ok((status, Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Response<Incoming>, Broken> {
         let authority = self.holder.url.strip_prefix("http://").unwrap_or(&self.holder.url);
         let socket = TcpStream::connect(authority).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         // Ends with the answer; what breaks it breaks the answer too.
         tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1/admin/{path}"))
             .header(HOST, authority)
             .header(AUTHORIZATION, self.bearer.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        Ok((status, Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes()))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        Ok(sender.send_request(request.body(Full::new(body))?).await?)
     }
 
     fn silent(&self, why: &dyn Display) -> Error {

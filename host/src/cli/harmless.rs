@@ -26,6 +26,11 @@ pub(super) fn json(value: &Value) -> String {
     escaped(&value.to_string())
 }
 
+/// The same for JSON that is text already: some lines, each an object.
+pub(super) fn json_lines(text: &str) -> String {
+    escaped(text)
+}
+
 /// The same over several lines, for people.
 pub(super) fn pretty(value: &Value) -> String {
     escaped(&format!("{value:#}"))

@@ -6,9 +6,12 @@ mod args;
 mod check;
 mod client;
 mod confirm;
+mod conversations;
 mod harmless;
 mod logs;
 mod people;
+mod people_args;
+mod person_data;
 mod plugins;
 mod plugins_view;
 mod queue;
@@ -16,6 +19,7 @@ mod queue_args;
 mod queue_view;
 mod report;
 mod rooms;
+mod send;
 mod serve;
 mod session;
 mod table;
@@ -59,6 +63,10 @@ async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<Strin
         Stored::Queue(command) => queue::run(command, &desk, config, view).await,
         Stored::Conversations(command) => people::conversations(command, &desk, view).await,
         Stored::Users(command) => people::users(command, &desk, view).await,
+        Stored::Queue(command) => queue::run(command, &desk, view).await,
+        Stored::Conversations(command) => conversations::run(command, &desk, view).await,
+        Stored::Users(command) => people::run(command, &desk, view).await,
+        Stored::Send(asked) => send::run(asked, &desk, view).await,
         Stored::Tokens(command) => tokens::run(command, &desk, view).await,
         Stored::Rooms(command) => rooms::run(command, &desk, view).await,
     };

@@ -2,6 +2,7 @@
 
 use super::messages::Draft;
 use super::rooms::RoomRef;
+use super::takeover::{IS_TAKEN, Taken};
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
@@ -13,6 +14,8 @@ use rusqlite::{OptionalExtension, Row, params};
 pub struct ConversationRow {
     pub key: i64,
     pub id: ConversationId,
+    /// Number of its room inside the store.
+    pub room: i64,
     pub room_id: RoomId,
     pub instance: String,
     pub platform: String,
@@ -22,13 +25,21 @@ pub struct ConversationRow {
     pub platform_user_id: String,
     pub created_at: Micros,
     pub last_activity: Micros,
+    /// Messages from the platform, and to it.
+    pub message_count: i64,
+    pub response_count: i64,
+    /// Who speaks there in the agent's place.
+    pub taken: Option<Taken>,
 }
 
 /// Which conversations; all fields together.
 #[derive(Debug, Clone, Default)]
 pub struct ConversationFilter {
     pub platform: Option<String>,
+    /// Also one who was merged into somebody else since.
     pub user: Option<UserId>,
+    /// Whether somebody has it.
+    pub taken: Option<bool>,
 }
 
 /// A visitor's session of the native bridge API.
@@ -60,8 +71,8 @@ pub struct BridgeResponse {
 
 const COLUMNS: &str =
     "select c.key, c.id, r.id, c.instance, c.platform, c.external_id, u.id, p.display_name, p.platform_user_id,
-            c.created_at, coalesce(m.created_at, c.last_active)
-     from conversations c join rooms r on r.key = c.room and r.type <> 'deleted' join platform_profiles p on p.key = c.profile
+            c.created_at, coalesce(m.created_at, c.last_active), c.room, c.message_count, c.response_count, c.taken_by, c.taken_until
+     from conversations c {INDEX} join rooms r on r.key = c.room and r.type <> 'deleted' join platform_profiles p on p.key = c.profile
      join users u on u.key = p.user join room_state s on s.room = c.room left join messages m on m.seq = s.last_seq";
 
 const SESSION: &str =
@@ -81,16 +92,32 @@ impl Read<'_> {
         let user = filter.user.map(|user| *user.bytes());
         // Each filter has its index; both together go by the person, who has few.
         let narrowed = match (&filter.platform, user) {
-            (_, Some(_)) => "c.profile in (select p2.key from platform_profiles p2 join users u2 on u2.key = p2.user where u2.id = ?1)
-                             and (?2 is null or c.platform = ?2)",
+            (_, Some(_)) => "c.profile in (select p2.key from users u2 join platform_profiles p2 on p2.user = coalesce(u2.merged_into, u2.key)
+                                           where u2.id = ?1) and (?2 is null or c.platform = ?2)",
             (Some(_), None) => "?1 is null and c.platform = ?2",
             (None, None) => "?1 is null and ?2 is null",
         };
-        let sql = format!("{COLUMNS} where {narrowed} and c.key < ?3 order by c.key desc limit ?4");
+        let is_taken = IS_TAKEN.replace("{NOW}", "?5");
+        // Few are taken, so that they are looked through whatever else is asked for.
+        let (index, state) = match filter.taken {
+            Some(true) => ("indexed by conversations_taken", is_taken),
+            Some(false) => ("", format!("not ({is_taken})")),
+            None => ("", "?5 is not null".into()),
+        };
+        let columns = COLUMNS.replace("{INDEX}", index);
+        let sql = format!("{columns} where {narrowed} and {state} and c.key < ?3 order by c.key desc limit ?4");
         let mut statement = self.prepare(&sql)?;
-        let parameters = params![user, filter.platform, before, limit];
-        let rows = statement.query_map(parameters, conversation_row).map_err(sql_error)?;
+        let now = clock::now();
+        let parameters = params![user, filter.platform, before, limit, now];
+        let rows = statement.query_map(parameters, |row| conversation_row(row, now)).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    pub fn conversation(&self, id: ConversationId) -> Result<Option<ConversationRow>> {
+        let sql = format!("{} where c.id = ?1", COLUMNS.replace("{INDEX}", ""));
+        let mut statement = self.prepare(&sql)?;
+        let now = clock::now();
+        statement.query_row([id.bytes()], |row| conversation_row(row, now)).optional().map_err(sql_error)
     }
 
     /// Responses to visitors of the native bridge API after the one numbered `after`, oldest first.
@@ -202,7 +229,7 @@ impl Tx<'_> {
     }
 }
 
-fn conversation_row(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
+fn conversation_row(row: &Row<'_>, now: Micros) -> rusqlite::Result<ConversationRow> {
     Ok(ConversationRow {
         key: row.get(0)?,
         id: ConversationId::from_bytes(row.get(1)?),
@@ -215,6 +242,10 @@ fn conversation_row(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
         platform_user_id: row.get(8)?,
         created_at: row.get(9)?,
         last_activity: row.get(10)?,
+        room: row.get(11)?,
+        message_count: row.get(12)?,
+        response_count: row.get(13)?,
+        taken: Taken::now(row.get(14)?, row.get(15)?, now),
     })
 }
 

@@ -45,6 +45,8 @@ kinds! {
     WebhookDisabled = 20, "webhook_disabled";
     /// The event of a message that was deleted since, emptied. Another number, so that the index tells it from those that are there.
     DeletedMessage = 21, "message";
+    ConversationTaken = 22, "conversation_taken";
+    ConversationReleased = 23, "conversation_released";
 }
 
 impl Kind {

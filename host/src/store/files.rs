@@ -35,7 +35,7 @@ pub struct FileRow {
     pub created_at: Micros,
 }
 
-const COLUMNS: &str = "select f.event, f.id, r.id, f.sender, f.filename, f.content_type, f.size, f.hash, f.created_at
+pub(super) const COLUMNS: &str = "select f.event, f.id, r.id, f.sender, f.filename, f.content_type, f.size, f.hash, f.created_at
      from files f join rooms r on r.key = f.room";
 
 impl Tx<'_> {
@@ -118,7 +118,7 @@ impl Read<'_> {
     }
 }
 
-fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
+pub(super) fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     Ok(FileRow {
         event: row.get(0)?,
         id: FileId::from_bytes(row.get(1)?),

@@ -3,9 +3,9 @@
 
 use super::messages::{Draft, Posted};
 use super::rooms::RoomRef;
-use super::turns::{Ground, Turn, turn_allowed};
+use super::takeover::Taken;
+use super::turns::{Ground, Turn};
 use super::{Tx, sql_error};
-use crate::clock;
 use crate::error::Result;
 use crate::ids::{ConversationId, RoomId, UserId};
 use plugin_api::types::User;
@@ -47,6 +47,8 @@ struct Conversation {
     id: ConversationId,
     key: i64,
     room: RoomRef,
+    /// Who wrote there last.
+    profile: i64,
     /// A person speaks there in the agent's place.
     is_taken: bool,
 }
@@ -75,6 +77,9 @@ impl Tx<'_> {
                     ip_address = coalesce(?4, ip_address) where key = ?1",
             params![conversation.key, profile.key, message.created_at, arrival.ip_address],
         )?;
+        if conversation.profile != profile.key {
+            self.joins(conversation.key, profile.key)?;
+        }
         match turn {
             _ if conversation.is_taken => {}
             Turn::Nobody => {}
@@ -130,26 +135,39 @@ impl Tx<'_> {
 
     fn touch_conversation(&mut self, arrival: &Arrival, profile: &Profile) -> Result<Conversation> {
         let Arrival { instance, platform, conversation, display_name, .. } = arrival;
-        let sql = "select c.key, c.id, r.key, r.id, c.taken_by, c.taken_until from conversations c join rooms r on r.key = c.room
+        let sql = "select c.key, c.id, r.key, r.id, c.profile, c.taken_by, c.taken_until from conversations c join rooms r on r.key = c.room
                    where c.instance = ?1 and c.external_id = ?2";
+        let now = self.stamp();
         let row = |row: &Row<'_>| {
             let room = RoomRef::bridge(row.get(2)?, RoomId::from_bytes(row.get(3)?));
-            let taken_by: Option<String> = row.get(4)?;
-            let is_taken = !turn_allowed(taken_by.as_deref(), row.get(5)?, clock::now());
-            Ok(Conversation { key: row.get(0)?, id: ConversationId::from_bytes(row.get(1)?), room, is_taken })
+            Ok(Conversation {
+                key: row.get(0)?,
+                id: ConversationId::from_bytes(row.get(1)?),
+                room,
+                profile: row.get(4)?,
+                is_taken: Taken::now(row.get(5)?, row.get(6)?, now).is_some(),
+            })
         };
         let mut statement = self.prepare(sql)?;
         if let Some(found) = statement.query_row(params![instance, conversation], row).optional().map_err(sql_error)? {
             return Ok(found);
         }
         let room = self.create_bridge_room(format!("{platform}:{conversation}"), display_name)?;
-        let (id, now) = (ConversationId::new(), self.stamp());
+        let id = ConversationId::new();
         self.execute(
             "insert into conversations (id, instance, external_id, platform, room, profile, created_at, last_active)
              values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             params![id.bytes(), instance, conversation, platform, room.key, profile.key, now],
         )?;
-        Ok(Conversation { id, key: self.connection.last_insert_rowid(), room, is_taken: false })
+        let key = self.connection.last_insert_rowid();
+        self.joins(key, profile.key)?;
+        Ok(Conversation { id, key, room, profile: profile.key, is_taken: false })
+    }
+
+    /// From now on the conversation is this person's too.
+    fn joins(&mut self, conversation: i64, profile: i64) -> Result<()> {
+        let sql = "insert into conversation_people (conversation, profile) values (?1, ?2) on conflict do nothing";
+        self.execute(sql, [conversation, profile]).map(drop)
     }
 }
 

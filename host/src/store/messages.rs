@@ -3,6 +3,7 @@
 
 use super::counts::SenderSeen;
 use super::events::Kind;
+use super::history::Said;
 use super::mentions::{Mention, mentions_in};
 use super::rooms::{RoomKind, RoomRef, Viewer};
 use super::writer::SearchRow;
@@ -134,6 +135,11 @@ impl Draft {
         let (sender, content, sender_type) = (sender.into(), content.to_owned(), sender_type.map(Into::into));
         let mentions = mentions_in(&content);
         Ok(Self { id, room, sender, content, sender_type, mentions, head })
+    }
+
+    /// Whether this was to say in this room what that message says.
+    pub(super) fn says_the_same(&self, message: &Message) -> bool {
+        (self.room, &self.sender, &self.content) == (message.room_id, &message.sender, &message.content)
     }
 
     fn finish(&self, created_at: Micros, reply_to: Option<MessageId>, seq: i64) -> String {
@@ -297,8 +303,8 @@ impl Read<'_> {
         Ok(found)
     }
 
-    /// The conversation before message `before`: people's words with the answers to each, oldest first; the newest `limit` of them.
-    pub fn history(&self, room: i64, before: i64, limit: u32) -> Result<Vec<String>> {
+    /// What was said in a room before message `before`: people's words with the answers to each; the newest `limit` of them.
+    pub(super) fn room_history(&self, room: i64, before: i64, limit: u32) -> Result<Vec<Said>> {
         // An answer stands behind its question, however late it came; `depth` keeps odd chains of replies from running away.
         let sql = "with recursive asked (seq) as (
                        select e.seq from events e join messages m on m.seq = e.seq
@@ -308,12 +314,11 @@ impl Read<'_> {
                        union all
                        select thread.root, m.seq, depth + 1 from thread join messages m on m.reply_to = thread.seq where depth < 20
                    )
-                   select json from (
-                       select thread.root, m.seq, m.json from thread join messages m on m.seq = thread.seq
-                       order by thread.root desc, m.seq desc limit ?3
-                   ) order by root, seq";
+                   select thread.root, m.seq, m.json from thread join messages m on m.seq = thread.seq
+                   order by thread.root desc, m.seq desc limit ?3";
         let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(params![room, before, limit], |row| row.get(0)).map_err(sql_error)?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let rows = statement.query_map(params![room, before, limit], row).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 }

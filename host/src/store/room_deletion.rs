@@ -33,7 +33,7 @@ pub struct Purged {
 const REACTIONS: &str =
     "delete from reactions where event in (select event from reactions where room = ?1 order by seq limit ?2)";
 /// Tables whose rows need nothing but to be removed. `?1` is the room, `?2` how many.
-const PLAIN: [&str; 6] = [
+const PLAIN: [&str; 7] = [
     "delete from participants where room = ?1 and sender in (select sender from participants where room = ?1 limit ?2)",
     "delete from message_gaps where room = ?1 and block in (select block from message_gaps where room = ?1 limit ?2)",
     "delete from read_positions where room = ?1 and sender in (select sender from read_positions where room = ?1 limit ?2)",
@@ -41,6 +41,8 @@ const PLAIN: [&str; 6] = [
     "delete from incoming_webhooks where key in (select key from incoming_webhooks where room = ?1 limit ?2)",
     "delete from bridge_responses where seq in (select b.seq from conversations c join bridge_responses b on b.conversation = c.key
                                                 where c.room = ?1 limit ?2)",
+    "delete from conversation_people where (conversation, profile) in (
+         select p.conversation, p.profile from conversations c join conversation_people p on p.conversation = c.key where c.room = ?1 limit ?2)",
 ];
 
 impl Tx<'_> {
@@ -56,8 +58,8 @@ impl Tx<'_> {
         )?;
         self.forget_sums(room, &row)?;
         let mut event = json!({ "id": room.id, "room_id": room.id });
-        // Nobody can tell any more whose a room of two was, so that its event must not say who they were.
-        if room.kind != RoomKind::Dm {
+        // Nobody can tell any more whose a room of two was, so that its event must not say who they were; nor whose conversation it was.
+        if room.kind == RoomKind::Room {
             event["name"] = row.name.as_str().into();
         }
         self.record(Some(room.key), Kind::RoomDeleted, |seq| numbered(event.to_string(), seq))?;
@@ -259,12 +261,6 @@ impl Read<'_> {
         let mut statement = self.prepare(sql)?;
         let id = |row: &rusqlite::Row<'_>| Ok(ConversationId::from_bytes(row.get(0)?).to_string());
         let rows = statement.query_map([room], id).map_err(sql_error)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
-    }
-
-    fn job_instances(&self) -> Result<Vec<String>> {
-        let mut statement = self.prepare("select distinct instance from queue_counts where state = 'pending'")?;
-        let rows = statement.query_map([], |row| row.get(0)).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 }

@@ -14,4 +14,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_audit::use_all(store).await;
     super::tests_queue::use_all(store).await;
     super::tests_turns::use_all(store).await;
+    super::tests_people::use_all(store).await;
 }

@@ -30,7 +30,8 @@ pub struct ProfileRow {
 impl Read<'_> {
     /// Newest first, before the one numbered `before`.
     pub fn users(&self, before: Option<i64>, limit: u32) -> Result<Vec<UserRow>> {
-        let sql = "select key, id, name, created_at from users where key < ?1 order by key desc limit ?2";
+        // Who was merged into somebody else is listed as that one.
+        let sql = "select key, id, name, created_at from users where key < ?1 and merged_into is null order by key desc limit ?2";
         let mut statement = self.prepare(sql)?;
         let rows = statement.query_map(params![before.unwrap_or(i64::MAX), limit], user_row).map_err(sql_error)?;
         let rows: Vec<UserRow> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
@@ -43,6 +44,12 @@ impl Read<'_> {
                    where p.platform = ?1 and p.platform_user_id = ?2";
         let mut statement = self.prepare(sql)?;
         let found = statement.query_row([platform, platform_user_id], user_row).optional().map_err(sql_error)?;
+        found.map(|user| self.with_profiles(user)).transpose()
+    }
+
+    pub(super) fn user(&self, key: i64) -> Result<Option<UserRow>> {
+        let mut statement = self.prepare("select key, id, name, created_at from users where key = ?1")?;
+        let found = statement.query_row([key], user_row).optional().map_err(sql_error)?;
         found.map(|user| self.with_profiles(user)).transpose()
     }
 
