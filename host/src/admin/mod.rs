@@ -1,8 +1,10 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod config;
 pub mod plugins;
 pub mod queue;
+pub mod reload;
 pub mod rooms;
 pub mod tokens;
 pub mod users;
@@ -18,7 +20,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
+        .merge(config::router())
         .merge(plugins::router())
+        .merge(reload::router())
         .merge(queue::router())
         .merge(rooms::router())
         .merge(tokens::router())

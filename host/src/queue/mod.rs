@@ -75,6 +75,11 @@ impl Queue {
         }))
     }
 
+    /// From now on waits between attempts go by these.
+    pub fn set_retries(&self, retries: Retries) {
+        self.store.with_slots(|slots| slots.retries = retries);
+    }
+
     /// Starts to work through `manager`.
     pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, mut handed: Handed) {
         let _ = self.manager.set(Arc::downgrade(manager));
@@ -250,6 +255,11 @@ impl Observer for Watcher {
             tokio::spawn(queue.clone().watch(instance.into()));
         }
         queue.store.bus().wake_queue(instance);
+    }
+
+    fn leaving(&self, instance: &str) {
+        let Self(queue) = self;
+        queue.store.with_slots(|slots| slots.close(instance));
     }
 
     async fn left(&self, instance: &str) {

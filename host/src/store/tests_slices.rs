@@ -12,4 +12,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_streams::use_streams(store).await;
     super::tests_webhooks::use_webhooks(store).await;
     super::tests_audit::use_all(store).await;
+    super::tests_backlog::use_all(store).await;
 }
