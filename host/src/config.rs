@@ -5,7 +5,9 @@
 //! type of its key (`keys`, `check`); then the layers are laid over each other (`layers`). The settings of a plugin stay
 //! as written until its schema is at hand (`Instance::resolve_settings`).
 
+mod change;
 mod check;
+mod edit;
 mod environment;
 mod file;
 mod globs;
@@ -23,6 +25,7 @@ mod secret;
 mod sections;
 mod sentences;
 mod settings;
+mod shown;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -42,12 +45,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use change::Change;
+pub use edit::{Edit, EditError};
 pub use instances::Instance;
 pub use live::Live;
 pub use mistake::{Mistake, Place};
 pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
+pub use shown::{Keys, Shown};
 
 use mistake::sorted;
 use text::Environment;
@@ -55,7 +61,7 @@ use text::Environment;
 /// What is read where no path is given.
 const USUAL_FILE: &str = "config.toml";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     pub config: Config,
     /// In order of place.
@@ -76,6 +82,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
+    /// The keys of all sections once more, as they are written and from where.
+    pub keys: Keys,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -124,10 +132,11 @@ pub fn from_text(
         return Err(sorted(mistakes));
     }
 
+    let keys = layers::in_effect(&written.layer, &overrides.layer);
     // All that goes into the layers is checked, so this fails only if a key's type and its field disagree.
     let sections = layers::combined(written.layer, overrides.layer)
         .map_err(|error| vec![Mistake::new(&Place::File(path.display().to_string().into()), error.to_string())])?;
-    let config = Config::new(sections, instances, routes, folder);
+    let config = Config::new(sections, instances, routes, keys, folder);
     Ok(Loaded { config, warnings: sorted(warnings), origin: Some(path.to_owned()) })
 }
 
@@ -136,6 +145,7 @@ impl Config {
         sections: sections::Sections,
         mut instances: BTreeMap<String, Instance>,
         routes: Vec<Route>,
+        keys: Keys,
         folder: &Path,
     ) -> Self {
         let sections::Sections { server, mut store, auth, bridge, limits, queue, plugins } = sections;
@@ -146,7 +156,7 @@ impl Config {
         }
         let directory = (!directory.as_os_str().is_empty()).then(|| folder.join(directory));
         let plugins = Plugins { directory, start, stop, restart_base, instances };
-        Self { server, store, auth, bridge, limits, queue, plugins, routes }
+        Self { server, store, auth, bridge, limits, queue, plugins, routes, keys }
     }
 
     /// The route that counts for what comes from this instance and platform (both `bridge` for the native bridge).

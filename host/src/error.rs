@@ -1,5 +1,6 @@
 //! The one error of the host, by meaning, and its one JSON envelope: `{"error": "what is wrong and what would be right"}`.
 
+use crate::config::Mistake;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +42,9 @@ pub enum Error {
     /// 422: a field is missing or has another type
     #[error("{0}")]
     Unprocessable(String),
+    /// 422: mistakes in the configuration, which changed nothing
+    #[error("{}", lines(.0))]
+    Mistakes(Vec<Mistake>),
     /// 429
     #[error("{}", .0.text)]
     Limited(Limited),
@@ -50,6 +54,10 @@ pub enum Error {
     /// 500: logged with an id, never sent
     #[error("{0}")]
     Internal(String),
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A rate limit that was met.
@@ -72,7 +80,7 @@ impl Error {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unprocessable(_) | Self::Mistakes(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -118,6 +126,10 @@ impl IntoResponse for Error {
                 "retry_after_secs": limited.retry_after_seconds,
                 "limit": limited.limit,
                 "remaining": 0,
+            }),
+            Self::Mistakes(mistakes) => json!({
+                "error": self.to_string(),
+                "mistakes": mistakes.iter().map(Mistake::json).collect::<Vec<_>>(),
             }),
             other => json!({ "error": other.public_text() }),
         };

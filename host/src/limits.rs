@@ -5,6 +5,7 @@ use crate::auth::digest;
 use crate::error::{Error, Limited};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,8 @@ pub struct Allowance {
 
 /// One kind of request.
 pub struct Limiter {
-    limit: u32,
+    /// May change while windows are open; what they counted stays.
+    limit: AtomicU32,
     window: Duration,
     /// `messages per minute`, for the text.
     what: &'static str,
@@ -57,7 +59,12 @@ struct Windows {
 impl Limiter {
     /// 0 switches it off.
     pub fn new(limit: u32, window: Duration, what: &'static str) -> Self {
-        Self { limit, window, what, windows: Mutex::default() }
+        Self { limit: limit.into(), window, what, windows: Mutex::default() }
+    }
+
+    /// From now on so many.
+    pub fn set(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Counts a request; None when the limiter is off.
@@ -66,7 +73,8 @@ impl Limiter {
     }
 
     fn charge_at(&self, key: Key, now: Instant) -> Result<Option<Allowance>, Error> {
-        if self.limit == 0 {
+        let limit = self.limit.load(Ordering::Relaxed);
+        if limit == 0 {
             return Ok(None);
         }
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,16 +83,16 @@ impl Limiter {
         if used == 0 {
             windows.opened.push_back((now, key));
         }
-        if used >= self.limit {
+        if used >= limit {
             let left = self.window.saturating_sub(now.duration_since(opened));
             return Err(Error::Limited(Limited {
-                text: format!("Rate limited: max {} {}", self.limit, self.what),
-                limit: self.limit,
+                text: format!("Rate limited: max {limit} {}", self.what),
+                limit,
                 retry_after_seconds: left.as_secs_f64().ceil().max(1.0) as u64,
             }));
         }
         windows.by_key.insert(key, (opened, used + 1));
-        Ok(Some(Allowance { limit: self.limit, remaining: self.limit - used - 1 }))
+        Ok(Some(Allowance { limit, remaining: limit - used - 1 }))
     }
 }
 
@@ -174,6 +182,17 @@ mod tests {
         );
         assert!(limiter.charge_at(key([10, 0, 0, 2]), start).is_ok(), "another address has its own");
         assert!(limiter.charge_at(address, start + Duration::from_secs(60)).is_ok());
+    }
+
+    #[test]
+    fn limit_that_changes_counts_at_once() {
+        let (limiter, start) = (limiter(2), Instant::now());
+        let address = key([10, 0, 0, 1]);
+        assert!(limiter.charge_at(address, start).is_ok());
+        limiter.set(1);
+        assert!(limiter.charge_at(address, start).is_err());
+        limiter.set(3);
+        assert_eq!(limiter.charge_at(address, start).unwrap(), Some(Allowance { limit: 3, remaining: 1 }));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The host's life: port, lock, store, plugins, then requests; and the same backwards.
 
 use crate::access::Access;
+use crate::admin::reload::reload;
 use crate::auth;
 use crate::bridge::routes::Rooms;
 use crate::chat::{self, retention::Sweeps};
@@ -16,10 +17,11 @@ use crate::queue::{self, Queue, Watcher};
 use crate::state::{App, Limits, Parts};
 use crate::store::lock::Lock;
 use crate::store::slots::Retries;
-use crate::store::{Options, Store};
+use crate::store::{Actor, Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 /// What runs, for those who tell people.
@@ -37,6 +39,8 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
     started: impl FnOnce(&Started) + Send,
 ) -> Result<()> {
+    // From the first moment on: without anybody who listens it would end the process.
+    let hangups = signal(SignalKind::hangup()).map_err(|error| Error::Unavailable(format!("no signals: {error}")))?;
     let live = Arc::new(Live::new(loaded));
     let config = live.now();
     // The port first: one that is taken is told before anything else begins.
@@ -60,8 +64,7 @@ pub async fn run(
     store.set_routing(Arc::new(Rooms(live.clone())));
     store.write_patiently(|tx| tx.seed_general()).await?;
     let access = Arc::new(Access::load(&store, &admin_token).await?);
-    let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
-    let queue = Queue::new(store.clone(), retries).await?;
+    let queue = Queue::new(store.clone(), Retries::of(&config.queue)).await?;
     let plugins_config = config.plugins.clone();
     let copies = config.store.path.with_file_name("plugins");
     let manager = tokio::task::spawn_blocking(move || Manager::new(&plugins_config, &copies))
@@ -91,8 +94,13 @@ pub async fn run(
     // Served from here on: the store is open, the libraries are checked.
     let router = http::router(app.clone());
     tokio::spawn(sse::keep_time(store.bus().clone(), stopping.clone()));
-    let server = tokio::spawn(http::serve(listening, router, stopping, config.server.shutdown));
+    let grace = {
+        let live = live.clone();
+        move || live.now().server.shutdown
+    };
+    let server = tokio::spawn(http::serve(listening, router, stopping, grace));
     queue.start(&manager, &live, handed);
+    manager.watch_for_deaths();
     let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
     started(&Started {
@@ -102,16 +110,28 @@ pub async fn run(
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });
 
+    tokio::spawn(reload_at_hangup(app.clone(), hangups));
     let announcement = Announcement::of(address);
     shutdown.await;
     drop(announcement);
     tracing::info!("stopping");
     stop.send_replace(true);
-    let (served, ()) = tokio::join!(server, manager.stop(config.server.shutdown));
+    let (served, ()) = tokio::join!(server, manager.stop(live.now().server.shutdown));
     served.map_err(|error| Error::Internal(format!("serving: {error}")))??;
     store.close().await;
     drop(lock);
     Ok(())
+}
+
+/// SIGHUP reads the configuration again. What it did, or why not, is in the log.
+async fn reload_at_hangup(app: App, mut hangups: Signal) {
+    let actor = Actor { name: "signal".into(), origin: "SIGHUP".into() };
+    while hangups.recv().await.is_some() {
+        // What was refused is told already, each mistake in its own line of the log where there are several.
+        if let Err(Error::Mistakes(mistakes)) = reload(&app, &actor).await {
+            mistakes.iter().for_each(|mistake| tracing::error!("{mistake}"));
+        }
+    }
 }
 
 /// An address that somebody on this machine can call.

@@ -92,4 +92,15 @@ impl Limits {
             typing: Typing::default(),
         }
     }
+
+    /// From now on these count; what was counted stays.
+    pub fn set(&self, limits: &crate::config::Limits) {
+        self.messages.set(limits.messages_per_minute);
+        self.rooms.set(limits.rooms_per_hour);
+        self.dms.set(limits.dms_per_minute);
+        self.files.set(limits.files_per_minute);
+        self.incoming_webhooks.set(limits.incoming_webhooks_per_minute);
+        self.broadcasts.set(limits.broadcasts_per_minute);
+        self.api.set(limits.api_per_minute);
+    }
 }

@@ -7,6 +7,9 @@ create index queue_ended on queue (state, finished_at) where finished_at is not 
 drop index queue_due;
 create index queue_due on queue (instance, priority, next_at, key) where state = 'pending' and runnable = 1;
 
+-- The oldest job that waits for an instance.
+create index queue_waiting on queue (instance, key) where state = 'pending';
+
 -- Lanes that an operator holds; of an instance as a whole where the lane is ''.
 create table queue_pauses (
     instance  text not null,

@@ -26,6 +26,8 @@ enum Way {
     NewPanics,
     NewFails,
     NewBlocks,
+    /// Ends the process.
+    NewAborts,
     /// Takes `delay_ms`.
     NewIsSlow,
     StartFails,
@@ -47,6 +49,9 @@ enum Way {
     Degraded,
     Healthy,
     Pauses,
+    /// End the process.
+    Aborts,
+    Exits,
     /// Nothing goes wrong: asks the host to keep a value and to give it back.
     Asks,
     /// Nothing goes wrong: answers how many instances of this name are there.
@@ -132,6 +137,8 @@ impl Misbehaving {
             Way::Degraded => self.host.degraded("the other side is away"),
             Way::Healthy => self.host.healthy("the other side is back"),
             Way::Pauses => self.host.pause(Duration::from_secs(7), "the other side asked for rest"),
+            Way::Aborts => std::process::abort(),
+            Way::Exits => std::process::exit(3),
             Way::Asks => return self.ask().await,
             Way::Counts => return Outcome::reply(remember(self.host.instance(), |memory| memory.living).to_string()),
             _ => {}
@@ -189,6 +196,9 @@ impl Plugin for Misbehaving {
         if this.is(Way::NewBlocks) {
             block();
         }
+        if this.is(Way::NewAborts) {
+            std::process::abort();
+        }
         Ok(this)
     }
 
@@ -220,6 +230,11 @@ impl Plugin for Misbehaving {
     }
 
     async fn http(&self, request: Request) -> Response {
+        match request.path.as_str() {
+            "/aborts" => drop(self.act(Way::Aborts).await),
+            "/exits" => drop(self.act(Way::Exits).await),
+            _ => {}
+        }
         Response::json(200, &json!({ "path": request.path, "body": request.body.len() }))
     }
 

@@ -113,6 +113,12 @@ impl Setup {
         self.folder.path()
     }
 
+    /// A library of the workspace that is not there as a matter of course, such as a plugin of the tests.
+    pub fn place_library(&self, name: &str) {
+        let library = artifacts().library(name);
+        fs::copy(library, self.folder().join(format!("bin/lib{name}.so"))).expect("a library in its place");
+    }
+
     pub fn program(&self) -> PathBuf {
         self.folder().join("bin/arcuate")
     }
@@ -223,6 +229,19 @@ impl Host {
         let status = until("the host ends", || process.try_wait().expect("its state can be asked")).await;
         self.process = None;
         (status, begun.elapsed())
+    }
+
+    /// Sends it a signal that it is expected to live through.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(self.process.as_ref().expect("a host that runs")), signal).expect("a signal");
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let process = self.process.as_mut().expect("a host that runs");
+        let status = until("the host ends by itself", || process.try_wait().expect("its state can be asked")).await;
+        self.process = None;
+        status
     }
 
     pub fn pid(&self) -> u32 {

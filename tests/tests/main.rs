@@ -46,6 +46,7 @@ mod limits;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
+mod plugins_runtime;
 mod reference;
 mod routes;
 mod routes_have_tests;

@@ -8,6 +8,10 @@ pub mod queue;
 pub mod queue_deeds;
 pub mod queue_filter;
 pub mod queue_pauses;
+pub mod config;
+pub mod plugins;
+pub mod queue;
+pub mod reload;
 pub mod rooms;
 pub mod tokens;
 pub mod turns;
@@ -24,7 +28,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
+        .merge(config::router())
         .merge(plugins::router())
+        .merge(reload::router())
         .merge(queue::router())
         .merge(queue_deeds::router())
         .merge(queue_pauses::router())

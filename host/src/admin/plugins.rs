@@ -2,12 +2,13 @@
 
 use super::Operator;
 use super::queue_pauses::{self, Pause};
+use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::{Params, Path};
 use crate::plugins::{Inspection, InstanceStatus, Problem, State as PluginState, inspect_all, inspect_others};
 use crate::state::App;
-use crate::store::Store;
+use crate::store::{Backlog, Store};
 use axum::Json;
 use axum::extract::State;
 use plugin_api::{Manifest, Role};
@@ -25,11 +26,45 @@ pub fn router() -> OpenApiRouter<App> {
 /// The configured plugin instances.
 #[derive(Debug, Serialize, ToSchema)]
 struct PluginList {
-    plugins: Vec<InstanceStatus>,
+    plugins: Vec<PluginRow>,
     /// With `all=true`: libraries in the plugin directory that no instance names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     others: Option<Vec<OtherLibrary>>,
+}
+
+/// A plugin instance with its jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct PluginRow {
+    #[serde(flatten)]
+    status: InstanceStatus,
+    #[serde(flatten)]
+    jobs: Jobs,
+}
+
+/// The jobs of an instance.
+#[derive(Debug, Default, Serialize, ToSchema)]
+struct Jobs {
+    /// How many of its jobs are in each state.
+    queue: BTreeMap<String, i64>,
+    /// Those that are not done yet.
+    queue_depth: i64,
+    /// When the oldest of those that wait was made.
+    #[schema(format = "date-time")]
+    oldest_pending_at: Option<String>,
+    oldest_pending_seconds: Option<i64>,
+}
+
+impl Jobs {
+    fn of(backlog: Option<&Backlog>) -> Self {
+        let Some(backlog) = backlog else { return Self::default() };
+        Self {
+            queue: backlog.counts.clone(),
+            queue_depth: backlog.depth(),
+            oldest_pending_at: backlog.oldest.map(clock::format),
+            oldest_pending_seconds: backlog.oldest.map(|at| (clock::now() - at).max(0) / 1_000_000),
+        }
+    }
 }
 
 /// A library in the plugin directory that no instance names.
@@ -50,8 +85,8 @@ struct PluginDetails {
     status: InstanceStatus,
     #[serde(flatten)]
     described: Described,
-    /// How many of its jobs are in each state.
-    queue: BTreeMap<String, i64>,
+    #[serde(flatten)]
+    jobs: Jobs,
     /// What an operator holds back of it.
     paused: Vec<Pause>,
 }
@@ -92,7 +127,9 @@ impl Described {
     params(("all" = Option<bool>, Query, description = "Also the libraries that no instance names")),
     responses((status = 200, body = PluginList)))]
 async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Result<Json<PluginList>> {
-    let plugins = app.manager.states();
+    let backlogs = app.store.read(|read| read.backlogs()).await?;
+    let row = |status: InstanceStatus| PluginRow { jobs: Jobs::of(backlogs.get(&status.name)), status };
+    let plugins = app.manager.states().into_iter().map(row).collect();
     let mut listed = PluginList { plugins, others: None };
     if params.flag("all")?.unwrap_or_default() {
         // Each file there is opened and read a little.
@@ -108,31 +145,38 @@ async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Re
     responses((status = 200, body = PluginDetails), (status = 404, description = "No plugin instance has this name")))]
 async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<PluginDetails>> {
     let status = app.manager.state(&name).ok_or_else(|| unknown(&name))?;
-    let described = Described::by(app.manager.manifest(&name));
-    let queue = job_counts(&app.store, &name).await?;
+    let described = Described::by(app.manager.manifest(&name).as_ref());
+    let backlogs = app.store.read(|read| read.backlogs()).await?;
     let paused = queue_pauses::of(&app.store, &name).await?;
-    Ok(Json(PluginDetails { status, described, queue, paused }))
+    Ok(Json(PluginDetails { status, described, jobs: Jobs::of(backlogs.get(&name)), paused }))
 }
 
-/// How many jobs an instance has in each state.
-pub async fn job_counts(store: &Store, name: &str) -> Result<BTreeMap<String, i64>> {
-    let counts = store.read(|read| read.job_counts()).await?;
-    let own = counts.into_iter().filter(|(instance, ..)| instance == name);
-    Ok(own.map(|(_, state, count)| (state, count)).collect())
+/// An instance's jobs, as `plugins show` has them.
+pub async fn jobs(store: &Store, name: &str) -> Result<Value> {
+    let backlogs = store.read(|read| read.backlogs()).await?;
+    Ok(json!(Jobs::of(backlogs.get(name))))
 }
 
 /// Instances that are not as they should be, for `/ready`.
-pub fn troubled(app: &App) -> Value {
+pub async fn troubled(app: &App) -> Value {
+    // While the store cannot be read, the rest is still worth knowing.
+    let backlogs = app.store.read(|read| read.backlogs()).await.unwrap_or_default();
     let troubled =
         app.manager.states().into_iter().filter(|status| status.enabled && status.state != PluginState::Running);
     let shown = troubled.map(|status| {
+        let jobs = Jobs::of(backlogs.get(&status.name));
         json!({
             "name": status.name,
             "state": status.state,
             "enabled": status.enabled,
             "reason": status.reason,
+            "since": status.since,
             "last_success": status.last_success,
             "last_error": status.last_error,
+            "restarts": status.restarts,
+            "threads_left": status.threads_left,
+            "queue_depth": jobs.queue_depth,
+            "oldest_pending_seconds": jobs.oldest_pending_seconds,
         })
     });
     shown.collect()
@@ -192,6 +236,6 @@ fn at_rest(inspection: &Inspection) -> Value {
     })
 }
 
-fn unknown(name: &str) -> Error {
+pub(super) fn unknown(name: &str) -> Error {
     Error::NotFound(format!("no plugin instance has the name {name}; `arcuate plugins list` shows them"))
 }

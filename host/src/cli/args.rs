@@ -1,6 +1,7 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
 use super::people_args::{CONVERSATIONS, Conversations, SEND, SendArgs, USERS, Users};
+use super::plugins_args::{self, Named};
 use crate::access::Scope;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +38,9 @@ pub(super) enum Command {
     /// What runs, what does not, and why
     #[command(subcommand, after_help = PLUGINS)]
     Plugins(Plugins),
+    /// Has the running host read its configuration again
+    #[command(after_help = plugins_args::RELOAD)]
+    Reload,
     #[command(flatten)]
     Stored(Stored),
 }
@@ -80,6 +84,15 @@ pub(super) enum Plugins {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
+    /// Starts one from now on, in the running host and in the file
+    #[command(after_help = plugins_args::PLUGINS_ENABLE)]
+    Enable(Named),
+    /// Stops one from now on, in the running host and in the file
+    #[command(after_help = plugins_args::PLUGINS_DISABLE)]
+    Disable(Named),
+    /// Stops one and starts it again
+    #[command(after_help = plugins_args::PLUGINS_RESTART)]
+    Restart(Named),
 }
 
 #[derive(Debug, Args)]
@@ -172,7 +185,7 @@ Example:
   arcuate plugins list --all
 
 JSON: {plugins: [{name, library, version, state, reason, last_success,
-last_error, …}]}; with --all also others: [{path, library, version, reason}]";
+last_error, since, restarts, queue, oldest_pending_seconds, …}]}; with --all also others: [{path, library, version, reason}]";
 
 const PLUGINS_SHOW: &str = "\
 Example:

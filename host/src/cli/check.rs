@@ -79,20 +79,11 @@ fn is_unrouted(config: &Config, inspection: &Inspection) -> bool {
 
 impl Findings {
     fn json(&self) -> Value {
-        let list = |found: &[Mistake]| found.iter().map(mistake).collect::<Value>();
+        let list = |found: &[Mistake]| found.iter().map(Mistake::json).collect::<Value>();
         json!({
             "ok": self.mistakes.is_empty(),
             "mistakes": list(&self.mistakes),
             "warnings": list(&self.warnings),
         })
     }
-}
-
-/// `place` is the file, the variable, or `the defaults`; line and column are null outside the file.
-fn mistake(mistake: &Mistake) -> Value {
-    let (place, line, column) = match &mistake.place {
-        Place::At { file, line, column } => (file.to_string(), Some(line), Some(column)),
-        other => (other.to_string(), None, None),
-    };
-    json!({ "place": place, "line": line, "column": column, "text": mistake.text })
 }

@@ -1,6 +1,7 @@
 //! The running host's admin API, as the command line asks it: one connection per request, JSON both ways, and an end after ten seconds.
 //! It speaks to this machine's own host and to nobody else.
 
+use crate::config::Mistake;
 use crate::error::{Error, Result};
 use crate::store::lock::Holder;
 use http_body_util::{BodyExt, Full, Limited};
@@ -36,6 +37,11 @@ impl Client {
             .map_err(|_| Error::Unavailable("the operator's token has characters that no request can carry".into()))?;
         bearer.set_sensitive(true);
         Ok(Self { holder, bearer, patience: PATIENCE })
+    }
+
+    /// The same with more time for each answer.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// `path`: below `/api/v1/admin/`, with its query.
@@ -96,7 +102,12 @@ impl Client {
         if status == StatusCode::OK {
             return value.map_err(|error| self.silent(&error));
         }
-        Err(self.refusal(status, value.unwrap_or_default()["error"].as_str().unwrap_or_default()))
+        let value = value.unwrap_or_default();
+        let mistakes = value["mistakes"].as_array().into_iter().flatten().filter_map(Mistake::from_json);
+        match mistakes.collect::<Vec<_>>() {
+            none if none.is_empty() => Err(self.refusal(status, value["error"].as_str().unwrap_or_default())),
+            mistakes => Err(Error::Mistakes(mistakes)),
+        }
     }
 
     async fn exchange(

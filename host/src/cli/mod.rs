@@ -3,6 +3,7 @@
 
 mod ago;
 mod args;
+mod changes;
 mod check;
 mod client;
 mod confirm;
@@ -13,6 +14,7 @@ mod people;
 mod people_args;
 mod person_data;
 mod plugins;
+mod plugins_args;
 mod plugins_view;
 mod queue;
 mod queue_args;
@@ -45,7 +47,8 @@ pub fn main() -> ExitCode {
         (Command::Check, loaded) => check::check(loaded, &view),
         (_, Err(mistakes)) => Report::refusal(mistakes.iter().map(ToString::to_string).collect()),
         (Command::Serve, Ok(loaded)) => serve::serve(loaded, &view).into(),
-        (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded.config, &view)).into(),
+        (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded, &view)).into(),
+        (Command::Reload, Ok(loaded)) => wait(changes::reload(&loaded, &view)).into(),
         (Command::Stored(command), Ok(loaded)) => wait(at_desk(&command, &loaded.config, &view)).into(),
     };
     report.tell()

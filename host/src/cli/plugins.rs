@@ -1,20 +1,25 @@
 //! `arcuate plugins`: instances as the running host has them, or, without one, as a start would find them. For that no store is needed.
 
 use super::args::Plugins;
+use super::changes;
 use super::plugins_view;
 use super::session::{AtRest, Desk, Found, find};
 use super::view::{View, encoded};
 use crate::admin::plugins;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::error::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const NOT_RUNNING: &str = "no host runs: this is what a start would find\n";
 
-pub(super) async fn run(command: &Plugins, config: &Config, view: &View) -> Result<String> {
+pub(super) async fn run(command: &Plugins, loaded: &Loaded, view: &View) -> Result<String> {
+    let config = &loaded.config;
     match command {
         Plugins::List { all } => list(*all, config, view).await,
         Plugins::Show { name } => show(name, config, view).await,
+        Plugins::Enable(named) => changes::set_enabled(&named.name, true, loaded, view).await,
+        Plugins::Disable(named) => changes::set_enabled(&named.name, false, loaded, view).await,
+        Plugins::Restart(named) => changes::restart(&named.name, loaded, view).await,
     }
 }
 
@@ -45,9 +50,11 @@ async fn show(name: &str, config: &Config, view: &View) -> Result<String> {
         Found::Rest(lock) => {
             let mut shown = plugins::show_at_rest(config, name)?;
             let rest = AtRest::open(config, lock)?;
-            let counts = plugins::job_counts(&rest.store, name).await;
+            let jobs = plugins::jobs(&rest.store, name).await;
             Desk::Rest(rest).close().await;
-            shown["queue"] = json!(counts?);
+            if let (Value::Object(shown), Value::Object(jobs)) = (&mut shown, jobs?) {
+                shown.extend(jobs);
+            }
             shown
         }
     };

@@ -1,8 +1,8 @@
 //! Plugin instances as people see them.
 
-use super::ago;
 use super::table::{Fit, Shown, Table, Tone, pairs};
 use super::view::{View, field, items};
+use super::{ago, harmless};
 use crate::clock;
 use crate::plugins::InstanceStatus;
 use serde_json::{Value, json};
@@ -48,6 +48,35 @@ pub(super) fn started(summaries: &[Value], view: &View) -> String {
     table.render(view)
 }
 
+/// An instance after a deed, and what else that did.
+pub(super) fn changed(answer: &Value) -> String {
+    let reason = Some(field(answer, "reason")).filter(|reason| !reason.is_empty() && answer["enabled"] != false);
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    let told = format!("{}: {}{reason}", field(answer, "name"), state(answer));
+    harmless::line(&told) + "\n" + &deeds(answer)
+}
+
+/// `reload`.
+pub(super) fn reloaded(answer: &Value) -> String {
+    match deeds(answer) {
+        nothing if nothing.is_empty() => "nothing has changed\n".into(),
+        deeds => deeds,
+    }
+}
+
+/// A line for each kind of thing that was done.
+fn deeds(answer: &Value) -> String {
+    let lists = ["changed", "started", "restarted", "stopped"].map(|name| (name, words(&answer[name])));
+    let told = lists.iter().filter(|(_, words)| !words.is_empty());
+    let mut lines: Vec<_> = told.map(|(name, words)| format!("{name}: {words}")).collect();
+    for waiting in items(answer, "needs_restart") {
+        lines.push(format!("needs a restart of the host: {} ({})", field(waiting, "key"), field(waiting, "why")));
+    }
+    let warnings = items(answer, "warnings").iter().filter_map(Value::as_str);
+    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
+    lines.iter().map(|line| harmless::line(line) + "\n").collect()
+}
+
 fn instances(rows: &[Value], view: &View) -> String {
     let columns = [
         ("NAME", Fit::Whole),
@@ -55,6 +84,8 @@ fn instances(rows: &[Value], view: &View) -> String {
         ("SINCE", Fit::Optional),
         ("LIBRARY", Fit::Cut),
         ("VERSION", Fit::Optional),
+        ("JOBS", Fit::Optional),
+        ("OLDEST", Fit::Optional),
     ];
     let (mut table, now) = (Table::new(&columns, "REASON").with_whole_notes(), clock::now());
     for row in rows {
@@ -65,6 +96,8 @@ fn instances(rows: &[Value], view: &View) -> String {
             ago::age(&field(row, "since"), now).into(),
             field(row, "library").into(),
             field(row, "version").into(),
+            field(row, "queue_depth").into(),
+            ago::age(&field(row, "oldest_pending_at"), now).into(),
         ];
         // What is wrong with one that is not meant to run can wait until it is.
         let note = if row["enabled"] == false { String::new() } else { field(row, "reason") };
@@ -126,6 +159,7 @@ fn described(shown: &Value, view: &View) -> String {
             ("platforms", words(&shown["platforms"])),
             ("jobs", jobs(&shown["queue"])),
             ("paused", paused(items(shown, "paused"))),
+            ("oldest waits", time("oldest_pending_at").unwrap_or_default()),
             ("limits", limits(&shown["limits"])),
             ("last success", word("last_success")),
             ("last error", word("last_error")),

@@ -26,6 +26,7 @@ impl From<Result<String, Error>> for Report {
     fn from(result: Result<String, Error>) -> Self {
         match result {
             Ok(stdout) => Self { stdout, stderr: Vec::new(), exit: Exit::Done },
+            Err(Error::Mistakes(mistakes)) => Self::refusal(mistakes.iter().map(ToString::to_string).collect()),
             Err(error) => {
                 // What the store refuses to understand was asked wrongly.
                 let exit = if matches!(error, Error::Invalid(_)) { Exit::Usage } else { Exit::Failed };

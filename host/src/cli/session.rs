@@ -84,9 +84,7 @@ impl AtRest {
         let full_durability = config.store.durability == Durability::Full;
         let options = Options { path: config.store.path.clone(), full_durability, readers: 1, existing: true };
         let (store, _) = Store::open(&options, Arc::default())?;
-        let retries =
-            Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };
-        store.with_slots(|slots| slots.retries = retries);
+        store.with_slots(|slots| slots.retries = Retries::of(&config.queue));
         Ok(Self { store, _lock: lock })
     }
 }

@@ -183,6 +183,11 @@ impl Instance {
         }
     }
 
+    /// Takes back what `trust_networks` gave.
+    pub(super) fn distrust_networks(&mut self) {
+        self.settings.0.retain(|entry| entry.key != "allow_networks" || entry.place != Place::Defaults);
+    }
+
     /// Where everybody on the network is trusted, whoever makes a webhook may have it call that network, unless somebody wrote otherwise.
     pub(super) fn trust_networks(&mut self) {
         if self.library == WEBHOOK && self.settings.get("allow_networks").is_none() {

@@ -12,6 +12,7 @@ use super::keys::{KEYS, Key, Preset};
 use super::mistake::{Mistake, Place, ticked};
 use super::node::Node;
 use super::sections::Sections;
+use super::shown::{Keys, Setting};
 
 /// The keys that one source sets, by their paths (`server.bind`); `None` where the value is a mistake.
 #[derive(Clone, Default)]
@@ -65,6 +66,17 @@ impl Source for Layer {
 pub(super) fn combined(file: Layer, environment: Layer) -> Result<Sections, ConfigError> {
     let layers = ::config::Config::builder().add_source(Layer::defaults()).add_source(file).add_source(environment);
     layers.build()?.try_deserialize()
+}
+
+/// Each key with its value in effect and where that is from.
+pub(super) fn in_effect(file: &Layer, environment: &Layer) -> Keys {
+    let defaults = Layer::defaults();
+    let setting = |key: &Key| {
+        let path = key.path();
+        let (value, place) = [environment, file, &defaults].into_iter().find_map(|layer| layer.0.get(&path))?;
+        Some(Setting { key: path, value: value.clone()?, place: place.clone(), is_secret: key.kind.is_secret() })
+    };
+    Keys(KEYS.iter().filter_map(setting).collect())
 }
 
 /// Pairs of keys that are each right but not together.

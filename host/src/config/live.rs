@@ -1,20 +1,21 @@
 //! The configuration of a running host: read by everybody at any time, replaced as a whole.
 
 use super::{Config, Loaded};
-use arc_swap::ArcSwap;
-use std::path::{Path, PathBuf};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// See the module's text.
 #[derive(Debug)]
 pub struct Live {
     current: ArcSwap<Config>,
-    origin: Option<PathBuf>,
+    origin: ArcSwapOption<PathBuf>,
 }
 
 impl Live {
     pub fn new(loaded: Loaded) -> Self {
-        Self { current: ArcSwap::from_pointee(loaded.config), origin: loaded.origin }
+        let origin = ArcSwapOption::new(loaded.origin.map(Arc::new));
+        Self { current: ArcSwap::from_pointee(loaded.config), origin }
     }
 
     /// What counts now. Who asks twice may be told two.
@@ -23,12 +24,13 @@ impl Live {
     }
 
     /// From here on this one counts.
-    pub fn replace(&self, config: Config) {
-        self.current.store(Arc::new(config));
+    pub fn replace(&self, loaded: Loaded) {
+        self.current.store(Arc::new(loaded.config));
+        self.origin.store(loaded.origin.map(Arc::new));
     }
 
     /// The file that it was read from; None: the defaults hold, without one.
-    pub fn origin(&self) -> Option<&Path> {
-        self.origin.as_deref()
+    pub fn origin(&self) -> Option<PathBuf> {
+        self.origin.load().as_deref().cloned()
     }
 }

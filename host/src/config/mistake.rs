@@ -1,6 +1,7 @@
 //! A mistake in the configuration: where it stands, what is wrong and what would be right; and the small phrases that
 //! all mistakes share, so that they read alike.
 
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,6 +40,28 @@ pub struct Mistake {
 impl Mistake {
     pub fn new(place: &Place, text: impl Into<String>) -> Self {
         Self { place: place.clone(), text: text.into() }
+    }
+}
+
+impl Mistake {
+    /// `place` is the file, the variable, or `the defaults`; line and column are null outside the file.
+    pub fn json(&self) -> Value {
+        let (place, line, column) = match &self.place {
+            Place::At { file, line, column } => (file.to_string(), Some(line), Some(column)),
+            other => (other.to_string(), None, None),
+        };
+        json!({ "place": place, "line": line, "column": column, "text": self.text })
+    }
+
+    /// Out of what `json` made.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        let number = |name: &str| u32::try_from(value[name].as_u64()?).ok();
+        let file = value["place"].as_str()?.into();
+        let place = match (number("line"), number("column")) {
+            (Some(line), Some(column)) => Place::At { file, line, column },
+            _ => Place::File(file),
+        };
+        Some(Self::new(&place, value["text"].as_str()?))
     }
 }
 

@@ -188,9 +188,11 @@ fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
 }
 
 /// Whether a key names something that should not be shown, whatever its schema says.
-fn looks_secret(key: &str) -> bool {
+pub(super) fn looks_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["key", "token", "secret", "password"].iter().any(|word| key.contains(word))
+    ["key", "token", "secret", "password", "passphrase", "authorization", "credential"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 /// The standard's URI may be `localhost:80` or `mailto:a`; a setting wants something that one can connect to.

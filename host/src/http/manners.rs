@@ -1,6 +1,6 @@
 //! What holds for every route: a number for each request, an answer to `OPTIONS`, compressed texts, headers that keep browsers careful.
 
-use crate::config::Config;
+use crate::state::App;
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
@@ -56,13 +56,11 @@ pub async fn safe_headers(request: Request, next: Next) -> Response {
     response
 }
 
-pub fn cors(config: &Config) -> CorsLayer {
-    let origins = &config.server.cors_origins;
-    let origin = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::mirror_request()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
-    };
+pub fn cors(app: App) -> CorsLayer {
+    let origin = AllowOrigin::predicate(move |origin, _| {
+        let config = app.config();
+        config.server.cors_origins.iter().any(|known| known == "*" || known.as_bytes() == origin.as_bytes())
+    });
     let exposed = [
         "link",
         "retry-after",

@@ -76,7 +76,7 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), patience::patient))
         .layer(manners::compression())
         .layer(from_fn(manners::safe_headers))
-        .layer(manners::cors(&app.config()))
+        .layer(manners::cors(app.clone()))
         .layer(from_fn(manners::without_foreign_origins))
         .layer(from_fn(manners::options))
         .layer(from_fn_with_state(app.clone(), measure))

@@ -50,12 +50,12 @@ impl Listening {
     }
 }
 
-/// Serves until `stopping`, then lets open requests end within `grace`.
+/// Serves until `stopping`, then lets open requests end within `grace`, which is asked then.
 pub async fn serve(
     listening: Listening,
     router: Router,
     mut stopping: watch::Receiver<bool>,
-    grace: Duration,
+    grace: impl FnOnce() -> Duration,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listening.listener)
         .map_err(|error| Error::Unavailable(format!("cannot serve on {}: {error}", listening.address)))?;
@@ -83,6 +83,7 @@ pub async fn serve(
         }
     }
     drop(listener);
+    let grace = grace();
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end within {grace:?}; they are cut off");
     }

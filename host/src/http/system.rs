@@ -78,7 +78,7 @@ async fn ready(State(app): State<App>) -> Response {
     }
     let trouble = app.store.trouble();
     let status = if trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let instances = admin::plugins::troubled(&app);
+    let instances = admin::plugins::troubled(&app).await;
     let queue = admin::queue::waiting(&app.store).await.unwrap_or_else(|_| json!({}));
     let body = Readiness {
         status: if trouble.is_some() { "unavailable" } else { "ready" },

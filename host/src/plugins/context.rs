@@ -58,6 +58,10 @@ impl Context {
         Box::leak(Box::new(Self { relay: Relay::new(instance), ears, calls: Mutex::default() }))
     }
 
+    pub(super) fn instance(&self) -> &str {
+        self.relay.instance()
+    }
+
     pub(super) fn relay(&self) -> &Relay {
         &self.relay
     }

@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 const FOLDER: &str = "plugins";
@@ -47,8 +48,11 @@ impl Copies {
     }
 
     fn copy(&self, source: &Path, library: &str) -> io::Result<Result<PathBuf, String>> {
-        let unfinished = self.claim(format!("lib{library}{UNFINISHED}"));
-        // A rest of an earlier attempt may be there, without the permission to write.
+        // Two contents of one library may be on their way at once.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.claim(format!("lib{library}-{number}{UNFINISHED}"));
+        // A rest of an earlier process may be there, without the permission to write.
         let _ = fs::remove_file(&unfinished);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&unfinished)?;
         // Hashed once more: what is copied need not be what was there a moment ago.
@@ -84,6 +88,11 @@ impl Copies {
         }
         Ok(())
     }
+}
+
+/// The name that a copy of what `source` holds now would have.
+pub(super) fn name_of(source: &Path, library: &str) -> io::Result<String> {
+    Ok(name(library, &hash(source, io::sink())?))
 }
 
 fn unfit(source: &Path, reason: &str) -> String {

@@ -45,7 +45,7 @@ impl fmt::Display for Problem {
 
 /// Checks every instance of the config, enabled or not, by name.
 pub fn inspect_all(config: &Plugins) -> Vec<Inspection> {
-    let checked = check_all(config).into_iter().map(|checked| Inspection {
+    let checked = check_all(config, &BTreeMap::new()).into_iter().map(|checked| Inspection {
         name: checked.instance.name.clone(),
         library: checked.instance.library.clone(),
         enabled: checked.instance.enabled,
@@ -68,13 +68,18 @@ pub(super) struct Checked<'c> {
     pub settings: Result<Value, Problem>,
 }
 
-pub(super) fn check_all(config: &Plugins) -> Vec<Checked<'_>> {
+/// `known`: libraries that are looked at anew only if their files changed.
+pub(super) fn check_all<'c>(config: &'c Plugins, known: &BTreeMap<String, Arc<Library>>) -> Vec<Checked<'c>> {
     let directory = directory::resolve(config.directory.as_deref());
+    let find = |name: &str| match known.get(name) {
+        Some(library) => library.renewed(&directory),
+        None => Library::find(&directory, name).into(),
+    };
     let mut libraries: BTreeMap<&str, Arc<Library>> = BTreeMap::new();
     let mut users: BTreeMap<&str, &str> = BTreeMap::new();
     let checked = config.instances.values().map(|instance| {
         let name = instance.library.as_str();
-        let library = libraries.entry(name).or_insert_with(|| Library::find(&directory, name).into()).clone();
+        let library = libraries.entry(name).or_insert_with(|| find(name)).clone();
         let other_user = if instance.enabled { users.insert(name, &instance.name) } else { None };
         let settings = settings(instance, &library, other_user);
         Checked { instance, library, settings }
@@ -86,7 +91,9 @@ fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) ->
     let manifest = library.manifest().map_err(|text| Problem::Library(text.into()))?;
     if let Some(other) = other_user.filter(|_| !manifest.multi_instance) {
         let name = &instance.library;
-        return Err(Problem::Library(format!("`{name}` cannot run twice, and `{other}` is an instance of it already")));
+        return Err(Problem::Library(format!(
+            "`{name}` cannot run twice, and `{other}` is an instance of it already; disable one of the two"
+        )));
     }
     // What is not to run may be half written.
     if !instance.enabled {

@@ -9,6 +9,7 @@ use plugin_api::{Job, Limits, Outcome, Request, Response, http};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Panics in a row after which the instance counts as broken, not the jobs.
@@ -42,6 +43,8 @@ pub(super) struct Life {
     limits: Limits,
     failure: Failure,
     panics: AtomicU32,
+    /// Jobs and requests under way.
+    under_way: watch::Sender<usize>,
     /// A cancelled call that has not ended after this time is stuck.
     patience: Duration,
 }
@@ -50,7 +53,7 @@ impl Life {
     pub(super) fn new(raw: Raw, limits: Limits, failure: Failure, patience: Duration) -> Self {
         let concurrency = limits.concurrency.clamp(1, MOST_CONCURRENCY);
         let limits = Limits { concurrency, job_timeout_ms: limits.job_timeout_ms.max(1), ..limits };
-        Self { raw, limits, failure, panics: AtomicU32::new(0), patience }
+        Self { raw, limits, failure, panics: AtomicU32::new(0), under_way: watch::Sender::new(0), patience }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -99,7 +102,14 @@ impl Life {
         }
     }
 
+    /// Resolves when no job and no request is under way.
+    pub(super) async fn idle(&self) {
+        // The sender lives as long as this instance.
+        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
     async fn within(&self, deadline: Duration, call: Call) -> Result<Buffer, HandleError> {
+        let _under_way = UnderWay::new(&self.under_way);
         match timeout(deadline, call.ended()).await {
             Ok(Ended::Done(bytes)) => Ok(bytes),
             Ok(Ended::Error(text)) => Err(HandleError::Broken(text)),
@@ -142,6 +152,22 @@ impl Life {
     /// For the thread that destroys it.
     pub(super) fn raw(&self) -> Raw {
         self.raw.clone()
+    }
+}
+
+/// Counted for as long as it lives.
+struct UnderWay<'l>(&'l watch::Sender<usize>);
+
+impl<'l> UnderWay<'l> {
+    fn new(count: &'l watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

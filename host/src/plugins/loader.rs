@@ -1,10 +1,11 @@
-//! The host's end of the boundary, and the only file of the host with `unsafe` in it: opens a library, hands it the host's table, and
+//! The host's end of the boundary, and with `last_words.rs` the only file of the host with `unsafe` in it: opens a library, hands it the host's table, and
 //! wraps the plugin's table so that nothing outside can call an instance that is gone, or see a call end twice.
 
 #![allow(unsafe_code)]
 
 use super::calls::Answer;
 use super::context::{Context, Ears, Ended};
+use super::last_words::inside;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::Limits;
 use plugin_api::raw::{self, Buffer, Done, HostTable, PluginTable, Slice};
@@ -70,8 +71,9 @@ impl Image {
         let context = Context::leak(&request.instance, ears);
         let (mut instance, mut result) = (std::ptr::null_mut(), Buffer::empty());
         // SAFETY: host table and context are leaked; request and the two places outlive the call.
-        let status =
-            unsafe { (self.0.create)(host_table(context), Slice::new(&request_json), &mut instance, &mut result) };
+        let create =
+            || unsafe { (self.0.create)(host_table(context), Slice::new(&request_json), &mut instance, &mut result) };
+        let status = inside(&request.instance, create);
         let failed = match status {
             raw::OK if instance.is_null() => "its constructor gave no instance".into(),
             raw::OK => {
@@ -159,7 +161,7 @@ impl Raw {
         let instance = self.0.instance.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(Pointer(pointer)) = *instance {
             self.0.context.begin(id, sender);
-            enter(self.0.table, pointer, id);
+            inside(self.0.context.instance(), || enter(self.0.table, pointer, id));
         }
         drop(instance);
         Call { instance: self.clone(), id, ended }
@@ -184,7 +186,7 @@ impl Inner {
         let Some(Pointer(pointer)) = taken else { return 0 };
         let wait = wait.as_millis().try_into().unwrap_or(u64::MAX);
         // SAFETY: the pointer was taken out under the lock for writing, so nobody is inside the instance and nobody will be.
-        let threads = unsafe { (self.table.destroy)(pointer, wait) };
+        let threads = inside(self.context.instance(), || unsafe { (self.table.destroy)(pointer, wait) });
         self.context.close();
         threads
     }
@@ -195,7 +197,7 @@ impl Inner {
         }
         if let Some(Pointer(pointer)) = *self.instance.read().unwrap_or_else(PoisonError::into_inner) {
             // SAFETY: the lock keeps the instance alive.
-            unsafe { (self.table.cancel)(pointer, id) }
+            inside(self.context.instance(), || unsafe { (self.table.cancel)(pointer, id) });
         }
     }
 }
@@ -210,7 +212,7 @@ impl Drop for Inner {
             // Binds the whole of it: the raw pointer inside is not Send.
             let Pointer(pointer) = { pointer };
             // SAFETY: no other handle of this instance is left.
-            unsafe { (table.destroy)(pointer, 0) };
+            inside(context.instance(), || unsafe { (table.destroy)(pointer, 0) });
             context.close();
         };
         // Without a thread it stays: a leak is better than a host that waits.

@@ -59,6 +59,10 @@ impl Relay {
         Self { instance: instance.into(), pace: Mutex::new(Pace::new(LINES_PER_SECOND)) }
     }
 
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// Writes one record as a line, `level` being 1 for an error to 5 for a trace.
     pub(super) fn line(&self, level: u32, record: &[u8]) {
         if !self.admits() {

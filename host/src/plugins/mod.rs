@@ -4,19 +4,23 @@
 //! `directory` and `inspect` (with `elf`) say what lies there without running it · `copies` and `library` bring one copy of each library
 //! into the process · `loader` and `context` are the boundary · `voice`, `calls` and `logs` take what instances tell, `host_api` answers
 //! what they ask, `http_api` serves their requests · `life` is one created instance · `slot` and `status` are what is known about a
-//! configured one · `supervisor` keeps it running, as fast as `restarts` allows · `manager` is the door for the rest of the host.
+//! configured one · `supervisor` keeps it running, as fast as `restarts` allows · `manager` is the door for the rest of the host, `changes` what
+//! operators change while it runs · `deaths` and `last_words` know who ended the process.
 //!
 //! What plugins can do to the host, and what it does about it, is tried out in `tests/`.
 
 mod calls;
+mod changes;
 mod context;
 mod copies;
+mod deaths;
 mod directory;
 mod elf;
 mod host_api;
 mod http_api;
 mod inspect;
 mod inspection;
+mod last_words;
 mod library;
 mod life;
 mod loader;
@@ -30,6 +34,7 @@ mod text;
 mod thread;
 mod voice;
 
+pub use changes::{Moves, Plan, Turn};
 pub use directory::Other;
 pub use host_api::Api;
 pub use http_api::router;
@@ -55,6 +60,9 @@ pub trait HostApi: Send + Sync + 'static {
 pub trait Observer: Send + Sync + 'static {
     /// It may get jobs from now on, within these limits.
     fn running(&self, instance: &str, limits: &Limits);
+
+    /// It gets no new jobs, but goes on with those that it has until `left`. Comes after `running`, if it leaves in good order.
+    fn leaving(&self, _instance: &str) {}
 
     /// It gets no more jobs; those that it has are no longer its own, whatever it still says about them. It is not started again
     /// before this resolves. Follows each `running` once.

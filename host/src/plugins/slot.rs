@@ -1,15 +1,17 @@
-//! One instance of the config: what it is made of, its place in life, and the living instance while it runs. Each change of state is
-//! made here, and told in the log in an operator's words.
+//! One instance of the config: what it is made of, which an operator may change, its place in life, and the living instance while it
+//! runs. Each change of state is made here, and told in the log in an operator's words.
 
+use super::inspection::{Checked, Problem};
 use super::library::Library;
-use super::life::Life;
+use super::life::{HandleError, Life};
 use super::logs::Pace;
 use super::restarts::Wait;
 use super::status::{InstanceStatus, State, Word};
 use super::text::{clean, spoken, threads};
 use crate::clock::{self, Micros};
-use arc_swap::ArcSwapOption;
-use plugin_api::Limits;
+use crate::config::Instance;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use plugin_api::{Limits, Outcome};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,12 +21,41 @@ const LONGEST_REASON: usize = 2 * 1024;
 /// Changes of health that are told; the status shows all.
 const NEWS_PER_SECOND: u32 = 5;
 
-pub(super) struct Slot {
-    pub name: String,
-    pub enabled: bool,
+/// What an instance is made of.
+pub(super) struct Spec {
+    /// As it is written.
+    pub written: Instance,
     pub library: Arc<Library>,
     /// For the plugin, checked and with all secrets in them.
     pub settings: Value,
+    /// Why it cannot run.
+    pub problem: Option<Problem>,
+}
+
+impl Spec {
+    pub(super) fn new(checked: Checked<'_>) -> Self {
+        let (settings, problem) = match checked.settings {
+            Ok(settings) => (settings, None),
+            Err(problem) => (Value::Null, Some(problem)),
+        };
+        Self { written: checked.instance.clone(), library: checked.library, settings, problem }
+    }
+
+    pub(super) fn enabled(&self) -> bool {
+        self.written.enabled
+    }
+
+    /// Whether an instance of the one would run as one of the other does.
+    pub(super) fn runs_like(&self, other: &Self) -> bool {
+        (&self.settings, &self.problem) == (&other.settings, &other.problem)
+            && self.library.name() == other.library.name()
+            && self.library.is_same_code(&other.library)
+    }
+}
+
+pub(super) struct Slot {
+    pub name: String,
+    spec: ArcSwap<Spec>,
     life: ArcSwapOption<Life>,
     record: Mutex<Record>,
     /// Whether the first try has ended, one way or the other.
@@ -36,8 +67,11 @@ struct Record {
     since: Micros,
     reason: Option<String>,
     success: Option<(Micros, String)>,
+    /// When a job was last done, for plugins that say nothing of themselves.
+    worked: Option<Micros>,
     error: Option<(Micros, String)>,
     tries: u32,
+    restarts: u32,
     next_restart: Option<Micros>,
     threads_left: u32,
     limits: Option<Limits>,
@@ -51,14 +85,16 @@ struct Record {
 }
 
 impl Slot {
-    pub(super) fn new(name: &str, enabled: bool, library: Arc<Library>, settings: Value) -> Self {
+    pub(super) fn new(spec: Arc<Spec>) -> Self {
         let record = Record {
             state: State::Discovered,
             since: clock::now(),
             reason: None,
             success: None,
+            worked: None,
             error: None,
             tries: 0,
+            restarts: 0,
             next_restart: None,
             threads_left: 0,
             limits: None,
@@ -67,14 +103,33 @@ impl Slot {
             is_announced: false,
             news: Pace::new(NEWS_PER_SECOND),
         };
-        Self {
-            name: name.into(),
-            enabled,
-            library,
-            settings,
+        let slot = Self {
+            name: spec.written.name.clone(),
+            spec: ArcSwap::new(spec),
             life: ArcSwapOption::empty(),
             record: Mutex::new(record),
             settled: watch::Sender::new(false),
+        };
+        slot.judge();
+        slot
+    }
+
+    /// What it is made of now; a running instance may be made of what it was before.
+    pub(super) fn spec(&self) -> Arc<Spec> {
+        self.spec.load_full()
+    }
+
+    /// Its next run is made of this.
+    pub(super) fn remake(&self, spec: Arc<Spec>) {
+        self.spec.store(spec);
+    }
+
+    /// Where it stands before a run, by what is known of it.
+    pub(super) fn judge(&self) {
+        match &self.spec().problem {
+            None => self.enter(State::Checked),
+            Some(Problem::Library(text)) => self.rejected(text),
+            Some(problem @ Problem::Settings(_)) => self.unfit(&problem.to_string()),
         }
     }
 
@@ -96,27 +151,33 @@ impl Slot {
         self.settled.send_replace(true);
     }
 
+    /// A new beginning, whose first try has not ended yet.
+    pub(super) fn unsettle(&self) {
+        self.settled.send_replace(false);
+    }
+
     pub(super) async fn settled(&self) {
         // The sender lives as long as this slot.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
+        let spec = self.spec();
         let record = self.record();
         let word = |word: &Option<(Micros, String)>| {
             word.as_ref().map(|(at, text)| Word { at: clock::format(*at), text: text.clone() })
         };
         InstanceStatus {
             name: self.name.clone(),
-            library: self.library.name().into(),
-            version: self.library.manifest().ok().map(|manifest| manifest.version.clone()),
-            enabled: self.enabled,
+            library: spec.library.name().into(),
+            version: spec.library.manifest().ok().map(|manifest| manifest.version.clone()),
+            enabled: spec.enabled(),
             state: record.state,
             reason: record.reason.clone(),
             since: clock::format(record.since),
-            last_success: word(&record.success),
+            last_success: word(&record.success).or_else(|| Some(worked(record.worked?))),
             last_error: word(&record.error),
-            restarts: record.tries.saturating_sub(1),
+            restarts: record.restarts,
             next_restart: record.next_restart.map(clock::format),
             threads_left: record.threads_left,
             limits: record.limits.clone(),
@@ -132,6 +193,9 @@ impl Slot {
     /// A new try: nothing that an earlier run said of itself counts any more.
     pub(super) fn begin(&self) {
         let mut record = self.record();
+        if record.state == State::Failed {
+            record.restarts += 1;
+        }
         record.enter(State::Checked, None);
         record.tries += 1;
         (record.limits, record.ill, record.pause) = (None, None, None);
@@ -150,8 +214,9 @@ impl Slot {
         let ill = record.ill.clone();
         record.enter(state_of(&ill), ill.clone());
         drop(record);
-        let (name, library) = (&self.name, self.library.name());
-        let version = self.library.manifest().map(|manifest| manifest.version.as_str()).unwrap_or_default();
+        let spec = self.spec();
+        let (name, library) = (&self.name, spec.library.name());
+        let version = spec.library.manifest().map(|manifest| manifest.version.as_str()).unwrap_or_default();
         match ill {
             Some(text) => tracing::warn!(plugin.name = %name, "plugin {name}: Degraded ({library} {version}): {text}"),
             None => tracing::info!(plugin.name = %name, "plugin {name}: Running ({library} {version})"),
@@ -164,6 +229,17 @@ impl Slot {
         record.is_announced = true;
         let (until, why) = record.pause.take()?;
         Some((until.saturating_duration_since(Instant::now()), why))
+    }
+
+    /// How a job ended. What the plugin says of itself counts more than that one was done.
+    pub(super) fn worked(&self, ended: &Result<Outcome, HandleError>) {
+        let text = match ended {
+            Ok(Outcome::Done { .. }) => return self.record().worked = Some(clock::now()),
+            Ok(Outcome::Snooze { .. }) | Err(HandleError::NotRunning | HandleError::Cancelled) => return,
+            Ok(Outcome::Retry { why, .. } | Outcome::Discard { why, .. }) => format!("a job failed: {}", tidy(why)),
+            Err(error) => format!("a job failed: {}", tidy(&error.to_string())),
+        };
+        self.record().error = Some((clock::now(), text));
     }
 
     /// No more work for it.
@@ -179,6 +255,11 @@ impl Slot {
 
     pub(super) fn rejected(&self, text: &str) {
         self.fail(State::Rejected, tidy(text));
+    }
+
+    /// It ended the process too often; `reason` says how it is let in again.
+    pub(super) fn quarantined(&self, reason: String) {
+        self.fail(State::Quarantined, reason);
     }
 
     /// Its settings are wrong: trying again cannot help while they are as they are.
@@ -217,7 +298,7 @@ impl Slot {
     /// Each try would leave more threads behind.
     pub(super) fn given_up(&self, text: &str) {
         let left = threads(self.record().threads_left);
-        let advice = "it is not tried again before the host is restarted";
+        let advice = "it is not tried again before an operator restarts it";
         self.fail(State::Zombie, format!("{}; {left} of it could not be ended, so {advice}", tidy(text)));
     }
 
@@ -226,11 +307,12 @@ impl Slot {
         record.next_restart = None;
         record.enter(state, Some(reason.clone()));
         // That a disabled one could not run is no event.
-        if self.enabled {
+        let enabled = self.spec().enabled();
+        if enabled {
             record.error = Some((clock::now(), reason.clone()));
         }
         drop(record);
-        if self.enabled {
+        if enabled {
             tracing::error!(plugin.name = %self.name, "plugin {}: {state}: {reason}", self.name);
         }
         self.settle();
@@ -309,6 +391,10 @@ impl Record {
         }
         (self.state, self.reason) = (state, reason);
     }
+}
+
+fn worked(at: Micros) -> Word {
+    Word { at: clock::format(at), text: "a job was done".into() }
 }
 
 fn state_of(ill: &Option<String>) -> State {

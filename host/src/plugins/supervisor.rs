@@ -1,16 +1,19 @@
-//! Keeps one instance running: brings it up, watches it, puts it away when it failed or the host ends, and tries again.
+//! Keeps one instance running: brings it up, watches it, puts it away when it failed, is to leave or the host ends, and tries again.
 
 use super::context::Ears;
 use super::copies::Copies;
+use super::last_words::inside;
 use super::library::Refusal;
 use super::life::Life;
 use super::restarts::Restarts;
-use super::slot::Slot;
+use super::slot::{Slot, Spec};
 use super::status::State;
 use super::text::spoken;
 use super::thread::{self, NoResult};
 use super::voice::{Failure, Voice};
 use super::{HostApi, Observer};
+use crate::config::Plugins;
+use arc_swap::ArcSwap;
 use plugin_api::types::CreateRequest;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,20 +38,29 @@ pub(super) struct Times {
     pub restart_base: Duration,
 }
 
+impl Times {
+    pub(super) fn of(config: &Plugins) -> Self {
+        Self { start: config.start, stop: config.stop, restart_base: config.restart_base }
+    }
+}
+
 pub(super) struct Supervisor {
     pub slot: Arc<Slot>,
     pub copies: Arc<Copies>,
-    pub times: Times,
+    /// As they are now: they may change while it runs.
+    pub times: Arc<ArcSwap<Times>>,
     pub api: Arc<dyn HostApi>,
     pub observer: Arc<dyn Observer>,
     /// When everything must have stopped, once the host ends.
     pub end: watch::Receiver<Option<Instant>>,
+    /// Once this instance is to leave. Its jobs get the time of a stop to end by themselves.
+    pub leave: watch::Receiver<bool>,
 }
 
 /// Why an instance did not come up.
 enum Down {
     Refused(Refusal),
-    /// The host ends.
+    /// It is to leave, or the host ends.
     Ending,
 }
 
@@ -63,9 +75,13 @@ fn failed(text: impl Into<String>) -> Refusal {
 }
 
 impl Supervisor {
-    /// Until the host ends or trying again is of no use.
+    fn times(&self) -> Times {
+        **self.times.load()
+    }
+
+    /// Until it is to leave, the host ends, or trying again is of no use.
     pub(super) async fn run(self) {
-        let mut restarts = Restarts::new(self.times.restart_base);
+        let mut restarts = Restarts::new(self.times().restart_base);
         loop {
             let mut ran = Duration::ZERO;
             let failure = match self.bring_up().await {
@@ -92,10 +108,14 @@ impl Supervisor {
         }
     }
 
-    /// Resolves when the host ends.
+    /// Resolves when it is to leave or the host ends.
     async fn ending(&self) {
+        let (mut end, mut leave) = (self.end.clone(), self.leave.clone());
         // Without the manager nobody can say so any more.
-        let _ = self.end.clone().wait_for(Option::is_some).await;
+        tokio::select! {
+            _ = end.wait_for(Option::is_some) => {}
+            _ = leave.wait_for(|leave| *leave) => {}
+        }
     }
 
     async fn bring_up(&self) -> Result<Arc<Life>, Down> {
@@ -110,7 +130,7 @@ impl Supervisor {
         let refused = tokio::select! {
             biased;
             () = self.ending() => Down::Ending,
-            started = life.start(deadline, self.times.start) => match started {
+            started = life.start(deadline, self.times().start) => match started {
                 Ok(()) => return Ok(life.into()),
                 Err(text) => failed(text).into(),
             },
@@ -122,30 +142,32 @@ impl Supervisor {
     /// Loads the library if it is not loaded, and makes an instance. Answers also until when it must have started: its own code has the
     /// whole time, however long the host took to copy the library.
     async fn create(&self) -> Result<(Life, Instant), Refusal> {
-        let (library, copies) = (self.slot.library.clone(), self.copies.clone());
-        let image = thread::run(&self.thread_name(), self.times.start, move || library.load(&copies)).await;
+        let (spec, copies, times) = (self.slot.spec(), self.copies.clone(), self.times());
+        let (name, library) = (self.slot.name.clone(), spec.library.clone());
+        let load = move || inside(&name, || library.load(&copies));
+        let image = thread::run(&self.thread_name(), times.start, load).await;
         let image = image.map_err(|no| self.no_result(no, "loading its library"))??;
         self.slot.enter(State::Loaded);
 
-        let deadline = Instant::now() + self.times.start;
+        let deadline = Instant::now() + times.start;
         let failure = Failure::new(None);
         let ears: Arc<dyn Ears> =
             Arc::new(Voice::new(&self.slot, self.api.clone(), self.observer.clone(), failure.clone()));
-        let request = self.request();
-        let created = thread::run(&self.thread_name(), self.times.start, move || image.create(&request, ears)).await;
+        let request = self.request(&spec);
+        let created = thread::run(&self.thread_name(), times.start, move || image.create(&request, ears)).await;
         let created = created.map_err(|no| self.no_result(no, "its constructor"))?;
         let (raw, limits) = created.map_err(failed)?;
-        let life = Life::new(raw, limits, failure, self.times.stop.max(LEAST_PATIENCE));
+        let life = Life::new(raw, limits, failure, times.stop.max(LEAST_PATIENCE));
         self.slot.created(life.limits());
         Ok((life, deadline))
     }
 
-    fn request(&self) -> CreateRequest {
+    fn request(&self, spec: &Spec) -> CreateRequest {
         CreateRequest {
             instance: self.slot.name.clone(),
             log_level: LevelFilter::current().to_string(),
             host_version: env!("CARGO_PKG_VERSION").into(),
-            settings: self.slot.settings.clone(),
+            settings: spec.settings.clone(),
         }
     }
 
@@ -158,7 +180,7 @@ impl Supervisor {
             NoResult::Broken(text) => failed(text),
             NoResult::Late(late) => {
                 self.leave_behind(late);
-                failed(format!("{what} took longer than {} ([plugins] start_seconds)", spoken(self.times.start)))
+                failed(format!("{what} took longer than {} ([plugins] start_seconds)", spoken(self.times().start)))
             }
         }
     }
@@ -190,8 +212,12 @@ impl Supervisor {
 
     /// Jobs go back while it stops: nothing that it still says about them counts.
     async fn put_away(&self, life: &Life, why: Option<&str>) {
+        let begun = Instant::now();
+        if why.is_none() {
+            self.drain(life).await;
+        }
         self.slot.leave(why);
-        let (stop, wait) = self.stop_times();
+        let (stop, wait) = self.stop_times(begun);
         let ended = async {
             if let Err(text) = life.stop(stop).await {
                 let name = &self.slot.name;
@@ -202,12 +228,30 @@ impl Supervisor {
         tokio::join!(self.observer.left(&self.slot.name), ended);
     }
 
-    /// Deadlines of `stop` and `destroy`. When the host ends, both lie within what it has left.
-    fn stop_times(&self) -> (Duration, Duration) {
-        let Some(end) = *self.end.borrow() else { return (self.times.stop, DESTROY_WAIT) };
+    /// An instance that leaves in good order gets no new jobs, and ends those that it has, for as long as a stop may take.
+    async fn drain(&self, life: &Life) {
+        let mut end = self.end.clone();
+        if end.borrow().is_some() {
+            return;
+        }
+        self.slot.enter(State::Stopping);
+        self.observer.leaving(&self.slot.name);
+        tokio::select! {
+            _ = end.wait_for(Option::is_some) => {}
+            _ = timeout(self.times().stop, life.idle()) => {}
+        }
+    }
+
+    /// Deadlines of `stop` and `destroy`. What draining took is taken off, but a moment is left. When the host ends, both lie within
+    /// what it has left.
+    fn stop_times(&self, begun: Instant) -> (Duration, Duration) {
+        let allowed = self.times().stop;
+        let Some(end) = *self.end.borrow() else {
+            return (allowed.saturating_sub(begun.elapsed()).max(allowed / 4), DESTROY_WAIT);
+        };
         let left = end.saturating_duration_since(Instant::now());
         let reserve = (left / 3).min(DESTROY_WAIT);
-        (self.times.stop.min(left - reserve), reserve / 2)
+        (allowed.min(left - reserve), reserve / 2)
     }
 
     async fn destroy(&self, life: &Life, wait: Duration) {

@@ -73,6 +73,11 @@ impl Queue {
         }))
     }
 
+    /// From now on waits between attempts go by these.
+    pub fn set_retries(&self, retries: Retries) {
+        self.store.with_slots(|slots| slots.retries = retries);
+    }
+
     /// Starts to work through `manager`.
     pub fn start(self: &Arc<Self>, manager: &Arc<Manager>, live: &Arc<Live>, mut handed: Handed) {
         let _ = self.manager.set(Arc::downgrade(manager));
@@ -253,6 +258,11 @@ impl Observer for Watcher {
             tokio::spawn(queue.clone().watch(instance.into()));
         }
         queue.store.bus().wake_queue(instance);
+    }
+
+    fn leaving(&self, instance: &str) {
+        let Self(queue) = self;
+        queue.store.with_slots(|slots| slots.close(instance));
     }
 
     async fn left(&self, instance: &str) {

@@ -3,6 +3,7 @@
 
 mod activity;
 mod audit;
+mod backlog;
 mod blobs;
 mod bookmarks;
 mod conversations;
@@ -66,6 +67,7 @@ mod writer;
 
 pub use activity::ActivityQuery;
 pub use audit::{Actor, Deed, DeedRow};
+pub use backlog::Backlog;
 pub use blobs::{Hash, Incoming, Received, hex};
 mod stats;
 
@@ -383,6 +385,8 @@ fn sql_error(error: rusqlite::Error) -> Error {
 mod tests;
 #[cfg(test)]
 mod tests_audit;
+#[cfg(test)]
+mod tests_backlog;
 #[cfg(test)]
 mod tests_counts;
 #[cfg(test)]

@@ -31,6 +31,12 @@ pub struct Retries {
     pub max_attempts: u32,
 }
 
+impl Retries {
+    pub fn of(config: &crate::config::Queue) -> Self {
+        Self { base: config.base, cap: config.cap, max_attempts: config.max_attempts }
+    }
+}
+
 impl Default for Retries {
     fn default() -> Self {
         Self { base: Duration::from_secs(5), cap: Duration::from_secs(300), max_attempts: 10 }

@@ -9,6 +9,10 @@ const COMMANDS: &[&[&str]] = &[
     &["plugins"],
     &["plugins", "list"],
     &["plugins", "show"],
+    &["plugins", "enable"],
+    &["plugins", "disable"],
+    &["plugins", "restart"],
+    &["reload"],
     &["queue"],
     &["queue", "list"],
     &["queue", "show"],
@@ -62,6 +66,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["queue", "flush", "--all", "--plugin", "assistant"], "cannot be used"),
         (&["queue", "delete"], "<ID>"),
         (&["plugins", "show"], "<NAME>"),
+        (&["plugins", "enable"], "<NAME>"),
         (&["rooms", "rotate-key"], "<NAME>"),
     ];
     for &(arguments, text) in wrong {

@@ -1,0 +1,112 @@
+//! The configuration for operators: every key that counts, with where it is from, and the routes.
+
+use super::Operator;
+use crate::config::{Mode, Route, RouteTarget, Shown};
+use crate::error::Result;
+use crate::http::{Params, cursor};
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const PAGE: u32 = 1000;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(show_config)).routes(routes!(list_routes))
+}
+
+/// A page of the configuration.
+#[derive(Serialize, ToSchema)]
+struct ConfigPage {
+    /// The file that it was read from; null without one.
+    #[schema(example = "config.toml")]
+    file: Option<String>,
+    settings: Vec<Shown>,
+    /// For the next page; null at the end.
+    cursor: Option<String>,
+}
+
+/// A page of the routes, in the order in which they are tried.
+#[derive(Serialize, ToSchema)]
+struct RoutePage {
+    routes: Vec<ShownRoute>,
+    /// For the next page; null at the end.
+    cursor: Option<String>,
+}
+
+/// Who answers whom.
+#[derive(Serialize, ToSchema)]
+struct ShownRoute {
+    /// Its number in the order, from 1.
+    number: usize,
+    #[schema(example = "bridge")]
+    from: String,
+    #[schema(example = "assistant")]
+    to: String,
+    /// `live`, `echo` or `listen`.
+    #[schema(example = "live")]
+    mode: &'static str,
+    /// Where it is written.
+    #[schema(example = "config.toml:90:1")]
+    place: String,
+}
+
+/// Show the configuration
+///
+/// Every key that counts now, with where it is from. Secrets show as `***`.
+#[utoipa::path(get, path = "/api/v1/admin/config", tag = "Administration", security(("admin_token" = [])),
+    params(("section" = Option<String>, Query, description = "Only keys that start so, such as `limits` or `plugins.web_chat`"),
+           ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the page before")),
+    responses((status = 200, body = ConfigPage)))]
+async fn show_config(_: Operator, State(app): State<App>, params: Params) -> Result<Json<ConfigPage>> {
+    let mut settings = app.config().shown(|name| Some(app.manager.manifest(name)?.settings));
+    if let Some(section) = params.text("section") {
+        let below = format!("{section}.");
+        settings.retain(|shown| shown.key == section || shown.key.starts_with(&below));
+    }
+    let (settings, cursor) = page(settings, &params)?;
+    let file = app.live.origin().map(|path| path.display().to_string());
+    Ok(Json(ConfigPage { file, settings, cursor }))
+}
+
+/// List routes
+///
+/// They are tried in this order, and the first that matches counts.
+#[utoipa::path(get, path = "/api/v1/admin/routes", tag = "Administration", security(("admin_token" = [])),
+    params(("from" = Option<String>, Query, description = "Only routes from there"),
+           ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the page before")),
+    responses((status = 200, body = RoutePage)))]
+async fn list_routes(_: Operator, State(app): State<App>, params: Params) -> Result<Json<RoutePage>> {
+    let config = app.config();
+    let numbered = config.routes.iter().enumerate().map(|(index, route)| shown(index + 1, route));
+    let wanted = |route: &ShownRoute| params.text("from").is_none_or(|from| route.from == from);
+    let (routes, cursor) = page(numbered.filter(wanted).collect(), &params)?;
+    Ok(Json(RoutePage { routes, cursor }))
+}
+
+fn shown(number: usize, route: &Route) -> ShownRoute {
+    let to = match &route.to {
+        RouteTarget::Instance(name) => name.clone(),
+        RouteTarget::Inbox => "inbox".into(),
+    };
+    let mode = match route.mode {
+        Mode::Live => "live",
+        Mode::Echo => "echo",
+        Mode::Listen => "listen",
+    };
+    ShownRoute { number, from: route.from.clone(), to, mode, place: route.place.to_string() }
+}
+
+/// The cursor is the number of the first one.
+fn page<T>(all: Vec<T>, params: &Params) -> Result<(Vec<T>, Option<String>)> {
+    let limit = params.limit(PAGE, PAGE)? as usize;
+    let start = params.cursor()?.and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
+    let next = start.saturating_add(limit);
+    let more = (next < all.len()).then(|| cursor(next as i64));
+    Ok((all.into_iter().skip(start).take(limit).collect(), more))
+}

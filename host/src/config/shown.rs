@@ -1,0 +1,187 @@
+//! The configuration as operators see it: each key with its value and where that is from. Secrets show as `***`, wherever they stand.
+
+use super::check::Checked;
+use super::mistake::Place;
+use super::node::{Node, Value};
+use super::schema::Schema;
+use super::settings::looks_secret;
+use super::{Config, Instance};
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use std::fmt;
+use url::Url;
+use utoipa::ToSchema;
+
+const MASK: &str = "***";
+
+/// The keys of all sections, in their order. Two are equal when they say the same, wherever it is written.
+#[derive(Clone)]
+pub struct Keys(pub(super) Vec<Setting>);
+
+#[derive(Clone)]
+pub(super) struct Setting {
+    /// `server.bind`
+    pub key: String,
+    pub value: Checked,
+    pub place: Place,
+    pub is_secret: bool,
+}
+
+/// One key, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ConfigKey)]
+pub struct Shown {
+    /// Section and key.
+    #[schema(example = "server.bind")]
+    pub key: String,
+    /// A secret shows as `***`, or as an empty text where there is none.
+    #[schema(value_type = Object)]
+    pub value: Json,
+    /// `default`, `file` or `environment`.
+    #[schema(example = "file")]
+    pub from: &'static str,
+    /// Where exactly: file, line and column, or the variable's name.
+    #[schema(example = "config.toml:3:8")]
+    pub place: String,
+}
+
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.differing(other).is_empty()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter().map(|setting| (&setting.key, setting.shown().value))).finish()
+    }
+}
+
+impl Keys {
+    /// The keys whose values are not the same in both.
+    pub(super) fn differing(&self, other: &Self) -> Vec<String> {
+        let twins = self.0.iter().zip(&other.0);
+        twins.filter(|(one, other)| one.value != other.value).map(|(one, _)| one.key.clone()).collect()
+    }
+
+    /// Takes over these keys as they are in `other`.
+    pub(super) fn keep(&mut self, other: &Self, which: impl Fn(&str) -> bool) {
+        for (own, others) in self.0.iter_mut().zip(&other.0).filter(|(own, _)| which(&own.key)) {
+            own.clone_from(others);
+        }
+    }
+}
+
+impl Setting {
+    fn shown(&self) -> Shown {
+        let value = match &self.value {
+            Checked::Text(text) if self.is_secret => masked(text),
+            Checked::Text(text) => harmless(text),
+            Checked::Flag(flag) => json!(flag),
+            Checked::Whole(number) => json!(number),
+            Checked::Number(number) => json!(number),
+            Checked::List(items) => json!(items),
+        };
+        Shown::new(self.key.clone(), value, &self.place)
+    }
+}
+
+impl Shown {
+    fn new(key: String, value: Json, place: &Place) -> Self {
+        let from = match place {
+            Place::Defaults => "default",
+            Place::Variable(_) => "environment",
+            Place::File(_) | Place::At { .. } => "file",
+        };
+        Self { key, value, from, place: place.to_string() }
+    }
+}
+
+impl Config {
+    /// Every key that counts. `schema` gives that of an instance's settings, if it is known.
+    pub fn shown(&self, schema: impl Fn(&str) -> Option<Json>) -> Vec<Shown> {
+        let mut shown: Vec<_> = self.keys.0.iter().map(Setting::shown).collect();
+        for (name, instance) in &self.plugins.instances {
+            shown.extend(instance.shown(&schema(name).unwrap_or(Json::Bool(true))));
+        }
+        shown
+    }
+}
+
+impl Instance {
+    fn shown(&self, schema: &Json) -> Vec<Shown> {
+        let table = format!("plugins.{}", self.name);
+        let mut shown = vec![
+            Shown::new(format!("{table}.enabled"), json!(self.enabled), &self.enabled_at),
+            Shown::new(format!("{table}.library"), json!(self.library), &self.place),
+        ];
+        for entry in &self.settings.0 {
+            let schema = Schema::new(schema).property(&entry.key);
+            let value = value(&entry.node, &schema, looks_secret(&entry.key) || schema.is_secret());
+            shown.push(Shown::new(format!("{table}.settings.{}", entry.key), value, &entry.node.place));
+        }
+        shown
+    }
+}
+
+/// As it is written: what a variable holds is nobody's business.
+fn value(node: &Node, schema: &Schema<'_>, is_secret: bool) -> Json {
+    match &node.value {
+        Value::Text(text) if is_secret => masked(&text.written),
+        Value::Text(text) => harmless(&text.written),
+        _ if is_secret && !matches!(&node.value, Value::Table(_)) => json!(MASK),
+        Value::Integer(number) => json!(number),
+        Value::Float(number) => json!(number),
+        Value::Flag(flag) => json!(flag),
+        Value::Date(date) => json!(date),
+        Value::List(items) => items.iter().map(|item| value(item, &schema.item(), is_secret)).collect(),
+        // `{ file = "path" }` is where a secret is, not the secret.
+        Value::Table(table) => {
+            let entries = table.0.iter().map(|entry| {
+                let below = schema.property(&entry.key);
+                let names_file = is_secret && table.0.len() == 1 && entry.key == "file";
+                let is_secret = !names_file && (is_secret || looks_secret(&entry.key) || below.is_secret());
+                (entry.key.clone(), value(&entry.node, &below, is_secret))
+            });
+            Json::Object(entries.collect())
+        }
+    }
+}
+
+fn masked(text: &str) -> Json {
+    json!(if text.is_empty() { "" } else { MASK })
+}
+
+/// An address may carry a password.
+fn harmless(text: &str) -> Json {
+    match Url::parse(text) {
+        Ok(url) if url.password().is_some() || !url.username().is_empty() => masked(text),
+        _ => json!(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::from_text;
+    use std::path::Path;
+
+    #[test]
+    fn shown_masks_secrets_and_says_where_values_are_from() {
+        let text = "[bridge]\napi_key = \"hunter2\"\n[plugins.assistant.settings]\nbackend = \"http\"\n\
+                    url = \"http://ada:hunter2@agent.example/\"\napi_key = \"hunter2\"\nsecret = \"${PASS}\"\n\
+                    [plugins.assistant.settings.headers]\nauthorization = \"hunter2\"\n";
+        let variables =
+            [("PASS", "hunter2"), ("ARCUATE__LIMITS__DMS_PER_MINUTE", "7"), ("ARCUATE__AUTH__ADMIN_TOKEN", "hunter2")];
+        let shown = from_text(Path::new("c.toml"), text, variables).unwrap().config.shown(|_| None);
+        assert!(!format!("{shown:?}").contains("hunter2"), "{shown:#?}");
+        let find = |key: &str| shown.iter().find(|shown| shown.key == key).unwrap_or_else(|| panic!("no {key}"));
+        let (bind, dms, key) = (find("server.bind"), find("limits.dms_per_minute"), find("bridge.api_key"));
+        assert_eq!((bind.value.as_str(), bind.from), (Some("127.0.0.1:8000"), "default"));
+        assert_eq!(
+            (dms.value.as_u64(), dms.from, &*dms.place),
+            (Some(7), "environment", "ARCUATE__LIMITS__DMS_PER_MINUTE")
+        );
+        assert_eq!((key.value.as_str(), key.from, &*key.place), (Some("***"), "file", "c.toml:2:11"));
+        assert_eq!(find("plugins.assistant.settings.backend").value, "http");
+    }
+}

@@ -1,0 +1,179 @@
+//! Instances that come and go while the host runs. A new configuration is checked first, and changes nothing if something in it is wrong;
+//! then those that would run otherwise than they do are stopped, started or both. The others notice nothing.
+
+use super::directory;
+use super::inspection::{Problem, check_all};
+use super::library::Library;
+use super::manager::{Manager, Member};
+use super::slot::Spec;
+use super::status::State;
+use super::supervisor::Times;
+use crate::config::{Mistake, Plugins};
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::MutexGuard;
+
+/// Who may change instances; nobody else does meanwhile.
+pub struct Turn<'m> {
+    manager: &'m Manager,
+    _guard: MutexGuard<'m, ()>,
+}
+
+/// A configuration that was found right.
+pub struct Plan {
+    specs: BTreeMap<String, Arc<Spec>>,
+    times: Times,
+    directory: PathBuf,
+    /// What is worth knowing of it.
+    pub warnings: Vec<String>,
+}
+
+/// What a change did, by the instances' names.
+#[derive(Debug, Default, PartialEq)]
+pub struct Moves {
+    pub started: Vec<String>,
+    pub restarted: Vec<String>,
+    pub stopped: Vec<String>,
+}
+
+impl Manager {
+    /// Waits until nobody else changes anything.
+    pub async fn turn(&self) -> Turn<'_> {
+        Turn { manager: self, _guard: self.turn.lock().await }
+    }
+
+    /// Checks a configuration without changing anything. Reads files, so it may block. What was wrong with an instance before, and is
+    /// so still, stands in nobody's way, unless it is to be started `afresh`.
+    pub fn check(&self, config: &Plugins, afresh: Option<&str>) -> Result<Plan, Vec<Mistake>> {
+        let members = self.members.load_full();
+        let libraries = members.values().map(|member| member.slot.spec().library.clone());
+        let known: BTreeMap<String, Arc<Library>> = libraries.map(|library| (library.name().into(), library)).collect();
+        let (mut specs, mut mistakes, mut warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for checked in check_all(config, &known) {
+            let new = Spec::new(checked);
+            let (name, old) =
+                (new.written.name.clone(), members.get(&new.written.name).map(|member| member.slot.spec()));
+            let was_there = old.as_ref().is_some_and(|old| old.written == new.written);
+            let is_afresh = afresh == Some(&*name);
+            let spec = match (&new.problem, old) {
+                // It goes on with the library that it has.
+                (Some(Problem::Library(text)), Some(old)) if was_there && !is_afresh && old.problem.is_none() => {
+                    warnings.push(format!("plugin {name} stays as it is: {text}"));
+                    old
+                }
+                (Some(problem), _) if new.enabled() && (is_afresh || !was_there) => {
+                    mistakes.extend(mistakes_of(problem, &new));
+                    continue;
+                }
+                _ => Arc::new(new),
+            };
+            specs.insert(name, spec);
+        }
+        mistakes.sort();
+        let directory = directory::resolve(config.directory.as_deref());
+        if mistakes.is_empty() {
+            Ok(Plan { specs, times: Times::of(config), directory, warnings })
+        } else {
+            Err(mistakes)
+        }
+    }
+}
+
+/// In the words of `check`.
+fn mistakes_of(problem: &Problem, spec: &Spec) -> Vec<Mistake> {
+    match problem {
+        Problem::Settings(mistakes) => mistakes.clone(),
+        Problem::Library(text) => {
+            vec![Mistake::new(&spec.written.place, format!("plugin {}: {text}", spec.written.name))]
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Makes it so. Returns when what was to stop has stopped, and what was to start has come up or failed for the first time.
+    pub async fn apply(&self, plan: Plan) -> Moves {
+        let Plan { specs, times, directory, .. } = plan;
+        let manager = self.manager;
+        manager.times.store(times.into());
+        let old = manager.members.load_full();
+        let (mut new, mut moves) = (BTreeMap::new(), Moves::default());
+        let (mut leaving, mut coming) = (Vec::new(), Vec::new());
+        for (name, spec) in &specs {
+            let Some(member) = old.get(name) else {
+                let member = Member::new(spec.clone());
+                if spec.enabled() && spec.problem.is_none() {
+                    moves.started.push(name.clone());
+                    coming.push(member.clone());
+                }
+                new.insert(name.clone(), member);
+                continue;
+            };
+            let before = member.slot.spec();
+            let is_same = before.runs_like(spec);
+            match (before.enabled(), spec.enabled()) {
+                (true, true) if is_same => member.slot.remake(spec.clone()),
+                (true, true) => {
+                    moves.restarted.push(name.clone());
+                    leaving.push((member.clone(), spec.clone()));
+                    coming.push(member.clone());
+                }
+                (true, false) => {
+                    moves.stopped.push(name.clone());
+                    leaving.push((member.clone(), spec.clone()));
+                }
+                (false, true) => {
+                    moves.started.push(name.clone());
+                    leaving.push((member.clone(), spec.clone()));
+                    coming.push(member.clone());
+                }
+                (false, false) => {
+                    member.slot.remake(spec.clone());
+                    member.slot.judge();
+                }
+            }
+            new.insert(name.clone(), member.clone());
+        }
+        let gone: Vec<_> = old.iter().filter(|(name, _)| !specs.contains_key(*name)).collect();
+        moves
+            .stopped
+            .extend(gone.iter().filter(|(_, member)| member.slot.spec().enabled()).map(|(name, _)| (*name).clone()));
+        let stopped = join_all(leaving.into_iter().map(|(member, spec)| async move {
+            member.leave().await;
+            member.slot.remake(spec);
+        }));
+        tokio::join!(stopped, join_all(gone.iter().map(|(_, member)| member.leave())));
+        manager.members.store(Arc::new(new));
+        manager.warn(&directory);
+        for member in &coming {
+            self.forgive(&member.slot.name);
+        }
+        manager.launch(coming.iter().filter(|member| member.slot.spec().problem.is_none())).await;
+        moves
+    }
+
+    /// Stops an instance and starts it again, with what its library and its settings are now. False: there is none of this name.
+    pub async fn restart(&self, plan: &Plan, name: &str) -> bool {
+        let members = self.manager.members.load_full();
+        let (Some(member), Some(spec)) = (members.get(name), plan.specs.get(name)) else { return false };
+        member.leave().await;
+        member.slot.remake(spec.clone());
+        self.forgive(name);
+        self.manager.launch([member].into_iter()).await;
+        true
+    }
+
+    /// Whether an instance that is to run has come to rest, and no time or cause will bring it back.
+    pub fn is_at_rest(&self, name: &str) -> bool {
+        let at_rest = [State::Quarantined, State::Zombie, State::Rejected, State::Stopped];
+        self.manager.state(name).is_some_and(|status| status.enabled && at_rest.contains(&status.state))
+    }
+
+    /// What it did to earlier processes is forgotten.
+    fn forgive(&self, name: &str) {
+        if let Err(error) = self.manager.deaths.lift(name) {
+            tracing::warn!(plugin.name = %name, "plugin {name}: it stays on the list of those that ended the process: {error}");
+        }
+    }
+}
