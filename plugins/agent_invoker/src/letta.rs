@@ -71,7 +71,11 @@ impl Letta {
                 None => return Ok(None),
             },
         };
-        recovery::look_until(&self.server, &thread, &job.id, Instant::now() + self.timeout, 1).await
+        let found = recovery::look_until(&self.server, &thread, &job.id, Instant::now() + self.timeout, 1).await?;
+        if found.is_some() {
+            self.desk.tidy(&job.id).await;
+        }
+        Ok(found)
     }
 
     pub(crate) async fn ask(&self, job: &Job, question: &Question<'_>) -> Result<String, Failure> {

@@ -128,6 +128,7 @@ impl AgentInvoker {
                 tracing::debug!(job.id, turn.milliseconds = milliseconds, answer.bytes = bytes, "turn answered");
                 Outcome::reply(text)
             }
+            Err(failure @ Failure::Busy { .. }) => failure.outcome(self.on_uncertain),
             Err(failure) => {
                 let (kind, status) = (failure.kind(), failure.status());
                 tracing::warn!(

@@ -91,6 +91,15 @@ impl Desk {
         Ok(sitting)
     }
 
+    /// Takes off what an attempt that was cut off has left there, unless somebody sits there now.
+    pub(crate) async fn tidy(&self, job_id: &str) {
+        let Ok(_line) = self.place.line.try_lock() else { return };
+        let Ok(_permit) = self.place.occupied.try_lock() else { return };
+        if self.clear("", job_id).await.is_ok() {
+            let _ = self.host.delete(KEY).await;
+        }
+    }
+
     /// Waits until nothing lies on it.
     pub(crate) async fn is_free(&self) {
         drop(self.place.occupied.lock().await);

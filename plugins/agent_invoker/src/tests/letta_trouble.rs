@@ -73,12 +73,16 @@ async fn answer_that_is_nowhere_is_uncertain_and_the_block_comes_off() {
 
 #[tokio::test]
 async fn turn_in_doubt_is_looked_up_before_it_is_asked_again() {
-    let agent = Agent::playing([history("00000000-0000-7000-8000-000000000001", "hello")]).await;
+    let agent = Agent::playing([history("00000000-0000-7000-8000-000000000001", "hello"), ok()]).await;
     let (fake, invoker) = acquainted(&agent, json!({"on_uncertain": "fail"})).await;
+    // As a crash in the middle of the turn has left it.
+    let left = json!({"server": format!("{} agent-1", agent.url()), "block": "block-1"});
+    fake.host().put("letta.attached", &left).await.unwrap();
     let mut job = fake.turn("hi");
     (job.uncertain, job.rescues) = (true, 1);
     assert_eq!(invoker.handle(job).await, Outcome::reply("hello"));
-    assert_eq!(asked(&agent), [LOOK]);
+    assert_eq!(asked(&agent), [LOOK, DETACH]);
+    assert_eq!(fake.value("letta.attached"), None);
 }
 
 #[tokio::test]
@@ -131,7 +135,14 @@ async fn attaching_that_goes_wrong_asks_nothing() {
     let head = Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n".to_vec());
     let flood = Step::Send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec());
     let endless = Step::Flood(format!("1000\r\n{}\r\n", "x".repeat(4096)).into());
-    for script in [vec![Step::Hang], vec![head, Step::Hang], vec![], answer(500, "", ""), vec![flood, endless]] {
+    for script in [
+        vec![Step::Hang],
+        vec![head, Step::Hang],
+        vec![],
+        answer(500, "", ""),
+        answer(200, "", "<html>"),
+        vec![flood, endless],
+    ] {
         let agent = Agent::playing([script, ok()]).await;
         let (fake, invoker) = acquainted(&agent, json!({"timeout": 0.5, "on_uncertain": "fail"})).await;
         let (_, uncertain, _) = retried(invoker.handle(fake.turn("hi")).await);
