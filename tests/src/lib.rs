@@ -10,6 +10,7 @@ pub mod document;
 pub mod events;
 pub mod guest;
 pub mod host;
+pub mod letta;
 pub mod php;
 pub mod ports;
 pub mod raw;

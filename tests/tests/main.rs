@@ -2,6 +2,11 @@
 
 mod access;
 mod agent_failures;
+mod agents_breaker;
+mod agents_command;
+mod agents_docs;
+mod agents_letta;
+mod agents_letta_client;
 mod attacks;
 mod bad_input;
 mod bridge_failures;

@@ -1,11 +1,11 @@
-//! How a question is written and an answer read: the part in which agents differ. `remote.rs` does what they have in common.
+//! How a question is written and an answer read: the part in which agents differ. `wire.rs` does what they have in common.
 
 mod http;
 mod openai;
 
 use crate::conversation::Question;
 use crate::settings::{Kind, Settings};
-pub(crate) use http::Http;
+pub(crate) use http::{Body as HttpBody, Http};
 pub(crate) use openai::OpenAi;
 use plugin_api::{Error, Result};
 use reqwest::Url;
@@ -14,16 +14,19 @@ use serde_json::Value;
 /// What an answer that makes no sense looks like. Never with the answer itself: this text ends in logs.
 pub(crate) type Garbled = String;
 
-/// One way of talking to an agent.
-pub(crate) trait Dialect: Send + Sync {
-    /// The question as JSON.
-    fn body(&self, question: &Question<'_>) -> Result<Vec<u8>>;
-
+/// How an answer is read.
+pub(crate) trait Reader: Send + Sync {
     /// One event of a streamed answer; `[DONE]` is read before.
     fn piece(&self, data: &str) -> Result<Piece, Garbled>;
 
     /// An answer that came whole.
     fn whole(&self, body: &[u8]) -> Result<String, Garbled>;
+}
+
+/// One way of asking an agent in a single request.
+pub(crate) trait Dialect: Reader {
+    /// The question as JSON.
+    fn body(&self, question: &Question<'_>) -> Result<Vec<u8>>;
 
     /// Whether the answer is sure to be a stream, so that a server which stays silent is already late.
     fn is_stream(&self) -> bool;
@@ -36,6 +39,8 @@ pub(crate) trait Dialect: Send + Sync {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Piece {
     pub text: String,
+    /// Which message of the answer the text belongs to, where an answer may have several.
+    pub part: Option<String>,
     /// The agent is at work: it said something, or thinks aloud.
     pub alive: bool,
     /// The answer is whole, whether or not `[DONE]` follows.
@@ -46,7 +51,7 @@ pub(crate) struct Piece {
 pub(crate) fn of(settings: &Settings, root: Url) -> (Box<dyn Dialect>, Url) {
     match settings.backend {
         Kind::Openai => (Box::new(OpenAi::new(settings)), OpenAi::address(root)),
-        Kind::Echo | Kind::Http => (Box::new(Http), root),
+        Kind::Echo | Kind::Http | Kind::Letta | Kind::Command => (Box::new(Http), root),
     }
 }
 

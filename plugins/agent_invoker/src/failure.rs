@@ -5,12 +5,17 @@ use crate::settings::OnUncertain;
 use plugin_api::{Outcome, Secret};
 use std::time::Duration;
 
+/// How long a turn stands back that could not even be asked.
+const NOT_NOW: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Failure {
+    /// Not asked, because of other turns of the same agent: nobody's failure, and not counted as an attempt.
+    Busy { why: String },
     /// Not taken on: no connection, 429, 5xx.
     Refused { why: String, status: Option<u16>, after: Option<Duration> },
     /// Nothing works before the operator changes a setting, which the text names: 401, 403, 404, a redirect.
-    Misconfigured { why: String, status: u16 },
+    Misconfigured { why: String, status: Option<u16> },
     /// Not this question, ever: 400, 413, 422.
     Rejected { why: String, status: Option<u16> },
     /// Taken on and done, but without a word.
@@ -27,6 +32,7 @@ impl Failure {
     /// For logs: what kind it is, without anything that the agent said.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::Busy { .. } => "busy",
             Self::Refused { .. } => "refused",
             Self::Misconfigured { .. } => "misconfigured",
             Self::Rejected { .. } => "rejected",
@@ -37,19 +43,24 @@ impl Failure {
 
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Refused { status, .. } | Self::Rejected { status, .. } => *status,
-            Self::Misconfigured { status, .. } => Some(*status),
-            Self::Empty | Self::Uncertain { .. } => None,
+            Self::Refused { status, .. } | Self::Misconfigured { status, .. } | Self::Rejected { status, .. } => {
+                *status
+            }
+            Self::Busy { .. } | Self::Empty | Self::Uncertain { .. } => None,
         }
+    }
+
+    /// With what was being done before its text.
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        if let Some(why) = self.text() {
+            *why = format!("{what}: {why}");
+        }
+        self
     }
 
     /// Servers quote what they were sent: no secret may come back in a text.
     pub(crate) fn masked(mut self, secrets: &[Secret]) -> Self {
-        if let Self::Refused { why, .. }
-        | Self::Misconfigured { why, .. }
-        | Self::Rejected { why, .. }
-        | Self::Uncertain { why } = &mut self
-        {
+        if let Some(why) = self.text() {
             for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
                 *why = why.replace(secret.expose(), "***");
             }
@@ -57,9 +68,21 @@ impl Failure {
         self
     }
 
+    fn text(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Busy { why }
+            | Self::Refused { why, .. }
+            | Self::Misconfigured { why, .. }
+            | Self::Rejected { why, .. }
+            | Self::Uncertain { why } => Some(why),
+            Self::Empty => None,
+        }
+    }
+
     pub(crate) fn outcome(self, on_uncertain: OnUncertain) -> Outcome {
         let status = self.status();
         let outcome = match self {
+            Self::Busy { why } => Outcome::snooze(NOT_NOW, why),
             Self::Refused { why, after, .. } => Outcome::retry(why).after(after),
             Self::Misconfigured { why, .. } | Self::Rejected { why, .. } => Outcome::discard(why),
             Self::Empty => Outcome::retry("the agent's answer was empty"),

@@ -1,8 +1,12 @@
-//! What `plugins show` says about the agent. A wrong setting is told at once, other trouble when it lasts, and the next answer ends both.
+//! What `plugins show` says about the agent, and the breaker that gives it rest. A wrong setting is told at once, other trouble when it
+//! lasts, and the next answer ends both.
 
+use crate::breaker::Breaker;
 use crate::failure::Failure;
 use plugin_api::Host;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// One lost turn is everyday life and stands in the queue; this many in a row, over all conversations, are the agent's trouble.
 const LASTING: u32 = 3;
@@ -13,40 +17,60 @@ pub(crate) struct Health {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    in_a_row: u32,
+    breaker: Breaker,
     degraded: bool,
 }
 
 impl Health {
-    pub(crate) fn new(host: Host) -> Self {
-        Self { host, state: Mutex::default() }
+    pub(crate) fn new(host: Host, breaker: Breaker) -> Self {
+        Self { host, state: Mutex::new(State { breaker, degraded: false }) }
     }
 
     pub(crate) fn went_well(&self) {
-        let before = std::mem::take(&mut *self.state());
-        if before.degraded {
+        let mut state = self.state();
+        if state.breaker.went_well() {
+            self.host.pause(Duration::ZERO, "the agent answers again");
+        }
+        if std::mem::take(&mut state.degraded) {
             self.host.healthy("the agent answers again");
         }
     }
 
     pub(crate) fn failed(&self, failure: &Failure) {
-        let mut state = self.state();
-        match failure {
-            Failure::Misconfigured { why, .. } => {
-                state.degraded = true;
-                self.host.degraded(why);
-            }
-            Failure::Refused { why, .. } | Failure::Uncertain { why } => {
-                state.in_a_row += 1;
-                if state.in_a_row == LASTING {
-                    state.degraded = true;
-                    self.host.degraded(&format!("{LASTING} turns in a row failed; the last one: {why}"));
-                }
-            }
+        let why = match failure {
+            // Nobody was asked.
+            Failure::Busy { .. } => return,
             // The agent works; it is about this one question.
-            Failure::Rejected { .. } | Failure::Empty => state.in_a_row = 0,
+            Failure::Rejected { .. } => return self.answered(),
+            Failure::Empty => "the agent's answer was empty",
+            Failure::Misconfigured { why, .. } | Failure::Refused { why, .. } | Failure::Uncertain { why } => why,
+        };
+        let mut state = self.state();
+        let rest = state.breaker.failed(Instant::now());
+        let in_a_row = state.breaker.in_a_row();
+        if let Some(rest) = rest {
+            // Without the agent's words: this text goes into the log.
+            self.host.pause(rest, &format!("{in_a_row} turns in a row failed (setting breaker_failures)"));
+            state.degraded = true;
+            let seconds = rest.as_secs_f64();
+            self.host.degraded(&format!(
+                "{in_a_row} turns in a row failed, so none is asked for {seconds} s; the last one: {why}"
+            ));
+        } else if matches!(failure, Failure::Misconfigured { .. }) {
+            state.degraded = true;
+            self.host.degraded(why);
+        } else if in_a_row == LASTING {
+            state.degraded = true;
+            self.host.degraded(&format!("{LASTING} turns in a row failed; the last one: {why}"));
+        }
+    }
+
+    /// It said no to a question: that ends a row of failures, but mends no setting.
+    fn answered(&self) {
+        if self.state().breaker.went_well() {
+            self.host.pause(Duration::ZERO, "the agent answers again");
         }
     }
 
@@ -60,17 +84,18 @@ mod tests {
     use super::*;
     use plugin_api::testing::FakeHost;
 
-    fn misconfigured() -> Failure {
-        Failure::Misconfigured { why: "check api_key".into(), status: 401 }
+    fn health(failures: u32) -> (FakeHost, Health) {
+        let fake = FakeHost::new("assistant");
+        let health = Health::new(fake.host(), Breaker::new(failures, Duration::from_secs(30)));
+        (fake, health)
     }
 
     #[test]
     fn wrong_setting_is_told_until_an_answer_comes() {
-        let fake = FakeHost::new("assistant");
-        let health = Health::new(fake.host());
+        let (fake, health) = health(5);
         health.went_well();
         assert_eq!(fake.health(), None);
-        health.failed(&misconfigured());
+        health.failed(&Failure::Misconfigured { why: "check api_key".into(), status: Some(401) });
         assert_eq!(fake.health(), Some((true, "check api_key".into())));
         health.went_well();
         assert_eq!(fake.health(), Some((false, "the agent answers again".into())));
@@ -78,14 +103,37 @@ mod tests {
 
     #[test]
     fn trouble_is_told_only_when_it_lasts() {
-        let fake = FakeHost::new("assistant");
-        let health = Health::new(fake.host());
+        let (fake, health) = health(0);
         let trouble = Failure::uncertain("cut off");
-        for failure in [&trouble, &trouble, &Failure::Empty, &trouble, &trouble] {
+        let rejected = Failure::Rejected { why: "no".into(), status: Some(422) };
+        for failure in [&trouble, &trouble, &rejected, &Failure::Empty, &trouble] {
             health.failed(failure);
         }
         assert_eq!(fake.health(), None);
         health.failed(&trouble);
         assert!(fake.health().is_some_and(|(degraded, text)| degraded && text.contains("cut off")));
+    }
+
+    #[test]
+    fn failures_in_a_row_pause_the_instance_and_an_answer_ends_the_pause() {
+        let (fake, health) = health(2);
+        let trouble = Failure::uncertain("cut off");
+        let busy = Failure::Busy { why: "others".into() };
+        for failure in [&trouble, &busy, &busy] {
+            health.failed(failure);
+        }
+        assert!(fake.pauses().is_empty());
+        health.failed(&trouble);
+        let (rest, why) = fake.pauses().remove(0);
+        assert!(
+            rest == Duration::from_secs(30) && why.contains("breaker_failures") && !why.contains("cut off"),
+            "{why}"
+        );
+        let (degraded, text) = fake.health().unwrap();
+        assert!(degraded && text.contains("none is asked for 30 s") && text.contains("cut off"), "{text}");
+        // A turn that had begun before comes back with an answer.
+        health.went_well();
+        assert_eq!(fake.pauses()[1].0, Duration::ZERO);
+        assert_eq!(fake.health(), Some((false, "the agent answers again".into())));
     }
 }

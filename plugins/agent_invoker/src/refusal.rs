@@ -40,15 +40,15 @@ fn judge(status: StatusCode, headers: &HeaderMap, said: Option<&str>, remedies: 
                 Some(settings) => format!("the agent refused us; check {settings}"),
                 None => "the agent wants to know who asks; set api_key".into(),
             };
-            Failure::Misconfigured { why: why(remedy), status: code }
+            Failure::Misconfigured { why: why(remedy), status: Some(code) }
         }
         402 => Failure::Misconfigured {
             why: why("the agent wants to be paid; see to the account of api_key".into()),
-            status: code,
+            status: Some(code),
         },
         404 | 405 => Failure::Misconfigured {
             why: why(format!("there is no agent to ask; check {}", remedies.address)),
-            status: code,
+            status: Some(code),
         },
         300..=399 => {
             let place = headers.get(LOCATION).and_then(|place| place.to_str().ok());
@@ -57,7 +57,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, said: Option<&str>, remedies: 
             let place = place.map(|place| format!(" to {}", short(place))).unwrap_or_default();
             let text =
                 format!("the agent has moved{place}, and redirects are not followed; set url to where it is now");
-            Failure::Misconfigured { why: why(text), status: code }
+            Failure::Misconfigured { why: why(text), status: Some(code) }
         }
         // 408 and 425 ask for another try; 409 is an earlier attempt with this idempotency key that still runs.
         408 | 409 | 425 | 429 | 500..=599 => {

@@ -20,6 +20,22 @@ pub(crate) enum Kind {
     Http,
     // A server with `/v1/chat/completions`.
     Openai,
+    // An agent on a Letta server, which remembers people by itself.
+    Letta,
+    // A local program.
+    Command,
+}
+
+/// What a Letta agent keeps apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Scope {
+    // People: an identity and a memory block for each.
+    #[default]
+    Identity,
+    // Conversations, as newer servers have them.
+    Conversation,
 }
 
 /// What to do when nobody can tell whether the agent did the turn.
@@ -38,22 +54,32 @@ pub(crate) enum OnUncertain {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// `echo` answers with the prompt, `http` asks any program, `openai` any server with `/v1/chat/completions`.
+    /// `echo` answers with the prompt, `http` asks any program, `openai` any server with `/v1/chat/completions`, `letta` an agent on a
+    /// Letta server, `command` a local program.
     pub backend: Kind,
-    /// `http`: where questions are posted. `openai`: the server's root; a trailing `/v1` is understood.
+    /// `http`: where questions are posted. `openai`, `letta`: the server's root; a trailing `/v1` is understood.
     #[schemars(url)]
     pub url: Option<String>,
     /// Sent as `Authorization: Bearer …`.
     pub api_key: Secret,
     /// `http`: signs each question by Standard Webhooks. `whsec_…` is base64, anything else is taken as it is.
     pub secret: Secret,
+    /// `letta`: the agent's id on its server.
+    #[schemars(length(max = 200))]
+    pub agent_id: String,
+    /// `letta`: `identity` gives each person an identity and a memory block, and the agent's turns do not overlap; `conversation` gives each
+    /// conversation one of the server's own.
+    pub scope: Scope,
+    /// `command`: the program and its arguments. No shell reads them.
+    #[schemars(length(max = 100), inner(length(max = 4000)))]
+    pub command: Vec<String>,
     /// `openai`: the model's name.
     #[schemars(length(max = 200))]
     pub model: String,
     /// `openai`: put before each conversation.
     #[schemars(length(max = 100_000))]
     pub system_prompt: String,
-    /// How many earlier messages are sent along.
+    /// How many earlier messages are sent along. `letta` remembers them by itself.
     #[schemars(range(max = 500))]
     pub history: u32,
     /// Seconds that a turn may take in all.
@@ -73,6 +99,12 @@ pub(crate) struct Settings {
     pub prompt_format: String,
     /// When nobody can tell whether the agent did the turn: `retry` with the same idempotency key, or `fail`.
     pub on_uncertain: OnUncertain,
+    /// So many failures in a row end all asking for a while; 0 = never.
+    #[schemars(range(max = 1000))]
+    pub breaker_failures: u32,
+    /// Seconds of that while. It doubles, up to five minutes, as long as the agent fails.
+    #[schemars(range(max = 86_400), extend("exclusiveMinimum" = 0))]
+    pub breaker_seconds: f64,
     /// `echo`: wait before answering.
     #[schemars(range(max = 600_000))]
     pub delay_ms: u64,
@@ -87,6 +119,9 @@ impl Default for Settings {
             url: None,
             api_key: Secret::default(),
             secret: Secret::default(),
+            agent_id: String::new(),
+            scope: Scope::Identity,
+            command: Vec::new(),
             model: String::new(),
             system_prompt: String::new(),
             history: 20,
@@ -96,6 +131,8 @@ impl Default for Settings {
             concurrency: 32,
             prompt_format: "[Username: @{username}, {Platform} ID: {platform_user_id}] {text}".into(),
             on_uncertain: OnUncertain::Retry,
+            breaker_failures: 5,
+            breaker_seconds: 30.0,
             delay_ms: 0,
             fail_every: 0,
         }
@@ -105,39 +142,68 @@ impl Default for Settings {
 impl Settings {
     /// The rules over several settings. Those of the network may stay while `echo` is tried out; a drill left over in a real agent may not.
     pub(crate) fn check(&self) -> Result<()> {
-        let network = self.backend != Kind::Echo;
-        let openai = self.backend == Kind::Openai;
-        let name = self.backend.name();
+        let wrong = self.missing().or_else(|| self.misplaced());
+        if let Some(text) = wrong {
+            return Err(Error::new(text));
+        }
+        self.breaker_rest()?;
+        if self.backend == Kind::Echo && Duration::from_millis(self.delay_ms) >= self.timeout()? {
+            return Err(Error::new("delay_ms: it must be shorter than timeout, or no turn would ever end"));
+        }
+        Ok(())
+    }
+
+    /// What the backend cannot do without.
+    fn missing(&self) -> Option<String> {
+        let network = matches!(self.backend, Kind::Http | Kind::Openai | Kind::Letta);
+        let program = self.command.first().is_none_or(|program| program.trim().is_empty());
         let rules = [
-            (network && self.url.is_none(), format!("url: backend \"{name}\" needs the agent's address here")),
-            (openai && self.model.is_empty(), "model: backend \"openai\" needs the model's name here".into()),
+            ("url", "the agent's address", network && self.url.is_none()),
+            ("model", "the model's name", self.backend == Kind::Openai && self.model.is_empty()),
+            ("agent_id", "the agent's id on its server", self.backend == Kind::Letta && self.agent_id.is_empty()),
             (
-                openai && !self.secret.is_empty(),
-                "secret: only backend \"http\" signs its questions; remove it, or use api_key".into(),
-            ),
-            (
-                self.backend == Kind::Http && !self.model.is_empty(),
-                "model: backend \"http\" sends none; remove it, or use \"openai\"".into(),
-            ),
-            (
-                self.backend == Kind::Http && !self.system_prompt.is_empty(),
-                "system_prompt: backend \"http\" sends none; remove it, or use \"openai\"".into(),
-            ),
-            (network && self.delay_ms > 0, "delay_ms: only backend \"echo\" waits; remove it".into()),
-            (network && self.fail_every > 0, "fail_every: only backend \"echo\" fails on purpose; remove it".into()),
-            (
-                !network && Duration::from_millis(self.delay_ms) >= self.timeout()?,
-                "delay_ms: it must be shorter than timeout, or no turn would ever end".into(),
+                "command",
+                "the program and its arguments, like [\"/usr/local/bin/agent\"],",
+                self.backend == Kind::Command && program,
             ),
         ];
-        match rules.into_iter().find(|(broken, _)| *broken) {
-            Some((_, text)) => Err(Error::new(text)),
-            None => Ok(()),
-        }
+        let (setting, what, _) = rules.into_iter().find(|(_, _, missing)| *missing)?;
+        Some(format!("{setting}: backend \"{}\" needs {what} here", self.backend.name()))
+    }
+
+    /// What would have no effect, and so was meant otherwise.
+    fn misplaced(&self) -> Option<String> {
+        use Kind::{Command, Echo, Http, Letta, Openai};
+        // Each with those that know it; `echo` lets all stay but knows only its own.
+        let rules: [(&str, bool, &[Kind]); 10] = [
+            ("url", self.url.is_some(), &[Echo, Http, Openai, Letta]),
+            ("api_key", !self.api_key.is_empty(), &[Echo, Http, Openai, Letta]),
+            ("secret", !self.secret.is_empty(), &[Echo, Http]),
+            ("model", !self.model.is_empty(), &[Echo, Openai]),
+            ("system_prompt", !self.system_prompt.is_empty(), &[Echo, Openai]),
+            ("agent_id", !self.agent_id.is_empty(), &[Echo, Letta]),
+            ("scope", self.scope != Scope::default(), &[Echo, Letta]),
+            ("command", !self.command.is_empty(), &[Echo, Command]),
+            ("delay_ms", self.delay_ms > 0, &[Echo]),
+            ("fail_every", self.fail_every > 0, &[Echo]),
+        ];
+        let (setting, _, known) =
+            rules.into_iter().find(|(_, is_set, known)| *is_set && !known.contains(&self.backend))?;
+        let known: Vec<_> = match known {
+            [Echo] => vec![Echo],
+            known => known.iter().copied().filter(|kind| *kind != Echo).collect(),
+        };
+        let known: Vec<_> = known.into_iter().map(|kind| format!("\"{}\"", kind.name())).collect();
+        let (name, known) = (self.backend.name(), known.join(" or "));
+        Some(format!("{setting}: backend \"{name}\" has no use for it, only {known}; remove it"))
     }
 
     pub(crate) fn timeout(&self) -> Result<Duration> {
         seconds("timeout", self.timeout)
+    }
+
+    pub(crate) fn breaker_rest(&self) -> Result<Duration> {
+        seconds("breaker_seconds", self.breaker_seconds)
     }
 
     pub(crate) fn first_token_timeout(&self) -> Result<Duration> {
@@ -151,6 +217,8 @@ impl Kind {
             Self::Echo => "echo",
             Self::Http => "http",
             Self::Openai => "openai",
+            Self::Letta => "letta",
+            Self::Command => "command",
         }
     }
 }

@@ -2,10 +2,11 @@
 //! must be said (`[DONE]`, or a finish reason): a stream that just stops was cut off.
 
 use crate::answer::Answer;
-use crate::dialect::{Dialect, Piece};
+use crate::dialect::{Piece, Reader};
 use crate::failure::Failure;
-use crate::remote::garbled;
+
 use crate::sse::{Event, Sse};
+use crate::wire::garbled;
 use futures_util::{FutureExt, StreamExt};
 use plugin_api::{Host, Job};
 use reqwest::Response;
@@ -24,13 +25,13 @@ const LINGER: Duration = Duration::from_secs(2);
 /// The answer, whole. `late`: until when its first piece must have come, and what it is otherwise.
 pub(crate) async fn read(
     response: Response,
-    dialect: &dyn Dialect,
+    reader: &dyn Reader,
     late: (Instant, Failure),
     host: &Host,
     job: &Job,
 ) -> Result<Answer, Failure> {
     let mut frames = response.bytes_stream();
-    let mut reading = Reading::new(dialect);
+    let mut reading = Reading::new(reader);
     let (first_by, late) = late;
     let mut linger_until = None;
     while reading.state != State::Ended {
@@ -79,19 +80,21 @@ enum State {
 
 /// A stream as far as it was read. No I/O.
 struct Reading<'a> {
-    dialect: &'a dyn Dialect,
+    reader: &'a dyn Reader,
     sse: Sse,
     read: usize,
     answer: Answer,
+    /// The message of the answer that grows.
+    part: Option<String>,
     /// Of the answer, not yet shown.
     unseen: String,
     state: State,
 }
 
 impl<'a> Reading<'a> {
-    fn new(dialect: &'a dyn Dialect) -> Self {
+    fn new(reader: &'a dyn Reader) -> Self {
         let (answer, unseen) = (Answer::default(), String::new());
-        Self { dialect, sse: Sse::new(EVENT_LIMIT), read: 0, answer, unseen, state: State::Silent }
+        Self { reader, sse: Sse::new(EVENT_LIMIT), read: 0, answer, part: None, unseen, state: State::Silent }
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -110,7 +113,7 @@ impl<'a> Reading<'a> {
             // What follows a finish reason (usage figures) cannot spoil the answer any more.
             State::Finished => {}
             State::Silent | State::Talking => {
-                let piece = self.dialect.piece(&event.data).map_err(garbled)?;
+                let piece = self.reader.piece(&event.data).map_err(garbled)?;
                 if event.name == "error" {
                     return Err(garbled("it reports an error".into()));
                 }
@@ -121,6 +124,13 @@ impl<'a> Reading<'a> {
     }
 
     fn add(&mut self, piece: &Piece) {
+        if !piece.text.is_empty() && piece.part.is_some() {
+            let is_next = self.part.is_some() && self.part != piece.part;
+            self.part.clone_from(&piece.part);
+            if is_next {
+                self.unseen.push_str(self.answer.push("\n\n"));
+            }
+        }
         self.unseen.push_str(self.answer.push(&piece.text));
         if piece.alive && self.state == State::Silent {
             self.state = State::Talking;

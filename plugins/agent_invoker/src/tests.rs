@@ -1,7 +1,10 @@
 //! The plugin against a scripted agent on a real socket, with a host that is not there.
 
 mod agent;
+mod command;
 mod http;
+mod letta;
+mod letta_trouble;
 mod openai;
 mod settings;
 mod trouble;
@@ -25,6 +28,9 @@ fn asking(agent: &Agent, backend: &str, further: Value) -> (FakeHost, AgentInvok
     let mut settings = json!({"backend": backend, "url": agent.url(), "history": 0, "prompt_format": "{text}"});
     if backend == "openai" {
         settings["model"] = "m".into();
+    }
+    if backend == "letta" {
+        settings["agent_id"] = "agent-1".into();
     }
     settings.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
     instance(settings).unwrap()

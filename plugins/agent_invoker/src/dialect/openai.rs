@@ -1,6 +1,6 @@
 //! The backend `openai`: chat completions (platform.openai.com/docs/api-reference/chat), as many servers speak them.
 
-use super::{Dialect, Garbled, Piece, reported_error};
+use super::{Dialect, Garbled, Piece, Reader, reported_error};
 use crate::conversation::{Line, Question, Role};
 use crate::settings::Settings;
 use plugin_api::Result;
@@ -60,12 +60,7 @@ impl OpenAi {
     }
 }
 
-impl Dialect for OpenAi {
-    fn body(&self, question: &Question<'_>) -> Result<Vec<u8>> {
-        let messages = self.messages(question);
-        Ok(serde_json::to_vec(&Body { model: &self.model, messages, stream: self.stream })?)
-    }
-
+impl Reader for OpenAi {
     fn piece(&self, data: &str) -> Result<Piece, Garbled> {
         let chunk: Value = serde_json::from_str(data).map_err(|_| "an event is no JSON".to_owned())?;
         if let Some(error) = reported_error(&chunk) {
@@ -77,7 +72,8 @@ impl Dialect for OpenAi {
         // Models that think first stream their thoughts apart from the answer, for minutes perhaps.
         let thinks =
             ["reasoning_content", "reasoning"].iter().any(|key| delta[*key].as_str().is_some_and(|s| !s.is_empty()));
-        Ok(Piece { alive: thinks || !text.is_empty(), text, finished: !choice["finish_reason"].is_null() })
+        let finished = !choice["finish_reason"].is_null();
+        Ok(Piece { alive: thinks || !text.is_empty(), text, finished, part: None })
     }
 
     fn whole(&self, body: &[u8]) -> Result<String, Garbled> {
@@ -89,6 +85,13 @@ impl Dialect for OpenAi {
             Value::Object(_) => Ok(content(&value["choices"][0]["message"]).unwrap_or_default().into()),
             _ => Err("the answer has no choices[0].message".into()),
         }
+    }
+}
+
+impl Dialect for OpenAi {
+    fn body(&self, question: &Question<'_>) -> Result<Vec<u8>> {
+        let messages = self.messages(question);
+        Ok(serde_json::to_vec(&Body { model: &self.model, messages, stream: self.stream })?)
     }
 
     fn is_stream(&self) -> bool {
@@ -172,7 +175,7 @@ mod tests {
         let none = Value::Null;
         assert_eq!(piece(json!({"role": "assistant", "content": ""}), none.clone()), Piece::default());
         assert!(piece(json!({"reasoning_content": "hm"}), none.clone()).alive);
-        assert_eq!(piece(json!({"content": "hi"}), none), Piece { text: "hi".into(), alive: true, finished: false });
+        assert_eq!(piece(json!({"content": "hi"}), none), Piece { text: "hi".into(), alive: true, ..Piece::default() });
         assert!(piece(json!({}), json!("stop")).finished);
     }
 

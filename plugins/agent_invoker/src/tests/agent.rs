@@ -69,6 +69,16 @@ impl Agent {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    pub(super) async fn wait_for_requests(&self, number: usize) {
+        for _ in 0..1000 {
+            if self.requests().len() >= number {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("fewer than {number} requests came: {:?}", self.requests());
+    }
+
     pub(super) fn open_gate(&self) {
         self.shared.gate.add_permits(1);
     }
@@ -81,6 +91,11 @@ impl Agent {
 }
 
 impl Request {
+    /// Method and path.
+    pub(super) fn what(&self) -> &str {
+        self.head.split(" HTTP/").next().unwrap_or_default()
+    }
+
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }

@@ -26,6 +26,20 @@ fn settings_that_do_not_go_together_are_refused_by_name() {
         (json!({"backend": "openai", "url": url}), "model: "),
         (json!({"backend": "openai", "model": "m"}), "url: "),
         (json!({"backend": "openai", "url": url, "model": "m", "secret": "s"}), "secret: "),
+        (json!({"backend": "letta", "url": url}), "agent_id: "),
+        (json!({"backend": "letta", "agent_id": "a"}), "url: "),
+        (json!({"backend": "letta", "url": url, "agent_id": "a", "system_prompt": "s"}), "system_prompt: "),
+        (
+            json!({"backend": "http", "url": url, "agent_id": "a"}),
+            "agent_id: backend \"http\" has no use for it, only \"letta\"",
+        ),
+        (json!({"backend": "http", "url": url, "scope": "conversation"}), "scope: "),
+        (json!({"backend": "http", "url": url, "command": ["a"]}), "command: "),
+        (json!({"backend": "command"}), "command: "),
+        (json!({"backend": "command", "command": [" "]}), "command: "),
+        (json!({"backend": "command", "command": ["a"], "url": url}), "url: "),
+        (json!({"backend": "command", "command": ["a"], "api_key": "k"}), "api_key: "),
+        (json!({"breaker_seconds": 0}), "breaker_seconds: "),
         (json!({"prompt_format": "{name} {text}"}), "prompt_format: {name} is unknown"),
         (json!({"timeout": 0}), "timeout: "),
         (json!({"timeout": 1, "delay_ms": 1000}), "delay_ms: "),
@@ -36,13 +50,16 @@ fn settings_that_do_not_go_together_are_refused_by_name() {
 }
 
 #[test]
-fn settings_of_other_versions_are_unknown() {
-    for key in ["breaker_failures", "breaker_seconds", "agent_id", "scope"] {
-        assert!(refused(json!({key: 1})).contains(key));
-    }
-    for backend in ["letta", "command"] {
-        assert!(refused(json!({"backend": backend})).contains("unknown variant"));
-    }
+fn settings_that_nobody_knows_are_told() {
+    assert!(refused(json!({"breaker": 1})).contains("breaker"));
+    assert!(refused(json!({"backend": "letter"})).contains("unknown variant"));
+    assert!(refused(json!({"backend": "letta", "scope": "user"})).contains("unknown variant"));
+}
+
+#[test]
+fn settings_of_real_agents_may_stay_while_echo_is_tried_out() {
+    let all = json!({"url": "http://127.0.0.1:9", "api_key": "k", "agent_id": "a", "scope": "conversation", "command": ["a"]});
+    assert!(instance(all).is_ok());
 }
 
 #[test]
@@ -57,7 +74,7 @@ fn settings_schema_has_bounds_defaults_and_secrets() {
     assert_eq!((&of("timeout")["exclusiveMinimum"], &of("timeout")["default"]), (&json!(0), &json!(600.0)));
     assert_eq!(
         (&of("backend")["default"], &of("backend")["enum"]),
-        (&json!("echo"), &json!(["echo", "http", "openai"]))
+        (&json!("echo"), &json!(["echo", "http", "openai", "letta", "command"]))
     );
 }
 
@@ -66,6 +83,9 @@ async fn limits_leave_the_last_word_to_the_plugin() {
     let (_, invoker) = instance(json!({"timeout": 1.5, "concurrency": 7})).unwrap();
     let limits = invoker.limits();
     assert_eq!((limits.concurrency, limits.job_timeout_ms), (7, 6500));
+    let letta = json!({"backend": "letta", "url": "http://127.0.0.1:9", "agent_id": "a", "timeout": 10});
+    let (_, invoker) = instance(letta).unwrap();
+    assert!(invoker.limits().job_timeout_ms > 2 * 10_000, "a turn may wait as long for others as it may take");
 }
 
 #[tokio::test]
