@@ -217,8 +217,18 @@ impl Host {
 
     /// The same by another signal.
     pub async fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
-        let begun = Instant::now();
+        self.signal(signal);
+        self.ended().await
+    }
+
+    /// Sends a signal, and waits for nothing.
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.process.as_ref().expect("a host that runs")), signal).expect("a signal");
+    }
+
+    /// Waits for its end, however it was asked for.
+    pub async fn ended(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
         let process = self.process.as_mut().expect("a host that runs");
         let status = until("the host ends", || process.try_wait().expect("its state can be asked")).await;
         self.process = None;

@@ -38,6 +38,7 @@ mod chat_unread;
 mod command_line;
 mod describe;
 mod documents;
+mod ending;
 mod examples;
 mod http_manners;
 mod incoming_webhooks;

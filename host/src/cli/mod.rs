@@ -17,6 +17,7 @@ mod report;
 mod rooms;
 mod serve;
 mod session;
+mod systemd;
 mod table;
 mod tokens;
 mod view;

@@ -1,6 +1,7 @@
 //! The queue's workers: they take what the store hands over, give it to the plugin, and write how it ended. What waits for a time or a
 //! slot is claimed when its bell rings; nothing polls.
 
+mod drain;
 mod settle;
 
 use crate::clock;
@@ -17,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// Looks again after this long even if no bell rang: a net below the wake-ups, not the way work is found.
@@ -45,6 +47,8 @@ pub struct Queue {
     turns: Mutex<HashMap<String, Turn>>,
     /// Outcomes that wait for the disk.
     unwritten: AtomicUsize,
+    /// Rung when a job has ended, for whoever waits for the last one.
+    ended: Notify,
     pub counters: Counters,
 }
 
@@ -71,6 +75,7 @@ impl Queue {
             watched,
             turns,
             unwritten: AtomicUsize::new(0),
+            ended: Notify::new(),
             counters: Counters::default(),
         }))
     }
@@ -82,7 +87,12 @@ impl Queue {
         tokio::spawn(async move {
             while let Some(claimed) = handed.next().await {
                 let span = tracing::info_span!("job", job.id = claimed.job.id, plugin.name = claimed.instance);
-                tokio::spawn(queue.clone().work(claimed).instrument(span));
+                let queue = queue.clone();
+                let work = async move {
+                    queue.clone().work(claimed).await;
+                    queue.ended.notify_waiters();
+                };
+                tokio::spawn(work.instrument(span));
             }
         });
     }
