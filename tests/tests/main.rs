@@ -44,6 +44,7 @@ mod http_manners;
 mod incoming_webhooks;
 mod journey;
 mod limits;
+mod packaging;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
