@@ -210,6 +210,13 @@ impl Host {
         assert_eq!(status.signal(), Some(9), "the host had ended by itself before it was killed: {status}");
     }
 
+    /// However it was killed: its configuration, which it may have been writing, can be read.
+    pub fn assert_config_is_whole(&self) {
+        let text = read(&self.folder().join("config.toml"));
+        let parsed = text.parse::<DocumentMut>();
+        assert!(!text.is_empty() && parsed.is_ok(), "config.toml is broken ({parsed:?}): {text}");
+    }
+
     /// Asks it to end, and answers how it did and how long that took.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.end(Signal::TERM).await

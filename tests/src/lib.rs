@@ -17,6 +17,7 @@ pub mod receiver;
 pub mod recorder;
 pub mod reference;
 pub mod skip;
+pub mod storm;
 pub mod visitor;
 pub mod wait;
 pub mod workshop;
