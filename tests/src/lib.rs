@@ -8,6 +8,7 @@ pub mod client;
 pub mod disk;
 pub mod document;
 pub mod events;
+pub mod faulty_disk;
 pub mod guest;
 pub mod host;
 pub mod php;

@@ -37,6 +37,7 @@ mod chat_threads;
 mod chat_unread;
 mod command_line;
 mod describe;
+mod disk;
 mod documents;
 mod ending;
 mod examples;
