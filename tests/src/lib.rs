@@ -11,6 +11,7 @@ pub mod events;
 pub mod faulty_disk;
 pub mod guest;
 pub mod host;
+mod machine;
 pub mod php;
 pub mod ports;
 pub mod raw;

@@ -56,6 +56,7 @@ mod store;
 mod storm;
 mod system;
 mod tcp_chat;
+mod troubleshooting;
 mod two_hosts;
 mod webhook_delivery;
 mod webhook_storm;
