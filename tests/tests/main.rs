@@ -50,6 +50,7 @@ mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
 mod reference;
+mod reliability_page;
 mod routes;
 mod routes_have_tests;
 mod store;
