@@ -21,8 +21,13 @@ use crate::store::{Actor, Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// For plugins to stop in, when the jobs have used up the host's own time.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What runs, for those who tell people.
 pub struct Started {
@@ -100,6 +105,7 @@ pub async fn run(
     };
     let server = tokio::spawn(http::serve(listening, router, stopping, grace));
     queue.start(&manager, &live, handed);
+    let drained = queue.clone();
     manager.watch_for_deaths();
     let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
@@ -116,7 +122,7 @@ pub async fn run(
     drop(announcement);
     tracing::info!("stopping");
     stop.send_replace(true);
-    let (served, ()) = tokio::join!(server, manager.stop(live.now().server.shutdown));
+    let (served, ()) = tokio::join!(server, wind_down(&drained, &manager, live.now().server.shutdown));
     served.map_err(|error| Error::Internal(format!("serving: {error}")))??;
     store.close().await;
     drop(lock);
@@ -132,6 +138,19 @@ async fn reload_at_hangup(app: App, mut hangups: Signal) {
             mistakes.iter().for_each(|mistake| tracing::error!("{mistake}"));
         }
     }
+}
+
+/// What runs gets until the deadline, and its plugins what is left of that, but never nothing.
+async fn wind_down(queue: &Queue, manager: &Manager, allowed: Duration) {
+    let end = Instant::now() + allowed;
+    let left = queue.drain(end).await;
+    if left > 0 {
+        tracing::warn!(
+            queue.left = left,
+            "jobs did not end within {allowed:?} ([server] shutdown_seconds); they return to the queue"
+        );
+    }
+    manager.stop(end.saturating_duration_since(Instant::now()).max(allowed.min(LAST_WORDS))).await;
 }
 
 /// An address that somebody on this machine can call.

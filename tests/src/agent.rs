@@ -59,6 +59,8 @@ pub struct Manner {
     pub reply: fn(&str) -> String,
     /// Share of the calls that go wrong, of 1, drawn by `seed`.
     pub faults: f64,
+    /// What can go wrong with them.
+    pub kinds: &'static [Fault],
     pub seed: u64,
     /// The fate of the next calls; when it is used up, `faults` decides.
     pub plan: VecDeque<Option<Fault>>,
@@ -71,6 +73,7 @@ impl Default for Manner {
             streams: None,
             reply: |message| format!("re: {message}"),
             faults: 0.0,
+            kinds: &Fault::ALL,
             seed: 0,
             plan: VecDeque::new(),
         }
@@ -132,8 +135,13 @@ impl Agent {
 
     /// `[plugins.assistant]` for this agent, which is asked with the bare message; `more` are further settings.
     pub fn plugin(&self, more: &str) -> String {
+        self.instance("assistant", more)
+    }
+
+    /// The same under another name.
+    pub fn instance(&self, name: &str, more: &str) -> String {
         format!(
-            "[plugins.assistant]\nenabled = true\nlibrary = \"agent_invoker\"\n[plugins.assistant.settings]\n\
+            "[plugins.{name}]\nenabled = true\nlibrary = \"agent_invoker\"\n[plugins.{name}.settings]\n\
              backend = \"http\"\nurl = \"{}\"\nprompt_format = \"{{text}}\"\n{more}\n",
             self.url()
         )
@@ -279,8 +287,8 @@ impl Manner {
         if let Some(planned) = self.plan.pop_front() {
             return planned;
         }
-        let which = draw(self.seed, &format!("which {call}")) as usize % Fault::ALL.len();
-        happens(self.seed, call, self.faults).then_some(Fault::ALL[which])
+        let which = draw(self.seed, &format!("which {call}")) as usize % self.kinds.len();
+        happens(self.seed, call, self.faults).then_some(self.kinds[which])
     }
 }
 

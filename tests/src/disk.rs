@@ -1,7 +1,7 @@
 //! A small disk that can be filled and emptied: a file system in memory, mounted for one test.
 
 use crate::skip::skipped;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
@@ -30,6 +30,12 @@ impl Disk {
 
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Nothing on it can be changed any more, or it can be again. Nobody may have files open for writing.
+    pub fn set_read_only(&self, read_only: bool) {
+        let flags = if read_only { MountFlags::RDONLY } else { MountFlags::empty() };
+        mount_remount(self.path(), flags, "").expect("the disk is mounted anew");
     }
 
     /// Takes all the space that is left.

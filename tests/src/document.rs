@@ -7,12 +7,16 @@
 //! | `<!-- run: terminal, name: NAME -->` | commands that go on, in a terminal of their own, until the page ends |
 //! | `<!-- config -->` | TOML to be laid over `config.toml` |
 //! | `<!-- output -->` | what the block before has shown, among other lines |
+//! | `<!-- syntax -->` | commands for another machine than this one, which must at least be commands |
+//! | `<!-- later, … -->` | what no host can do yet; nothing of it is tried |
 //!
 //! The page's folder is a checkout as the reader has it: `config.toml` as it is shipped, `examples/`, and a `cargo` whose `run` starts what
-//! the test run has built. A host runs from the beginning, unless a terminal of the page starts it. Addresses `127.0.0.1:PORT` get free
+//! the test run has built. A host runs from the beginning, unless a terminal of the page starts it; as a service, where the page speaks of
+//! `systemctl` (`machine.rs`). Addresses `127.0.0.1:PORT` get free
 //! ports, and `/tmp/` is a temporary folder.
 
 use crate::host::Setup;
+use crate::machine::{self, Service};
 use crate::ports::free_port;
 use crate::wait::{PATIENCE, until, until_async};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -40,6 +44,7 @@ enum Step {
     Terminal { name: String, code: String },
     Config(String),
     Output(String),
+    Syntax(String),
 }
 
 /// A page, taken apart.
@@ -55,6 +60,8 @@ pub struct Page {
 
 /// The reader at work.
 struct Reader {
+    // First of all, so that it is ended before its folder goes.
+    _service: Service,
     setup: Setup,
     terminals: Vec<Terminal>,
     shell: Shell,
@@ -110,6 +117,9 @@ impl Page {
             let (key, value) = part.split_once(": ").unwrap_or((part, ""));
             options.insert(key.trim(), value.trim());
         }
+        if options.contains_key("later") {
+            return;
+        }
         let option = |name: &str| options.get(name).map(|value| (*value).to_owned());
         let code = self.with_ports(block);
         match (option("run").as_deref(), language) {
@@ -120,6 +130,7 @@ impl Page {
             (Some("host"), "sh") => self.steps.push(Step::Run { code, until: option("until") }),
             (None, "toml") if options.contains_key("config") => self.steps.push(Step::Config(code)),
             (None, _) if options.contains_key("output") => self.steps.push(Step::Output(code)),
+            (None, "sh") if options.contains_key("syntax") => self.steps.push(Step::Syntax(code)),
             // A remark to other readers of the source.
             (None, _) => self.unmarked.extend((language == "sh").then(|| block.to_owned())),
             (Some(other), language) => panic!("{}: `run: {other}` before ```{language}", self.path.display()),
@@ -134,7 +145,11 @@ impl Page {
     pub async fn run(&self) {
         let starts_it = self.steps.iter().any(|step| matches!(step, Step::Terminal { code, .. } if starts(code)));
         let mut reader = Reader::new(&self.ports);
-        if !starts_it && self.steps.iter().any(|step| matches!(step, Step::Run { .. })) {
+        let is_service =
+            self.steps.iter().any(|step| matches!(step, Step::Run { code, .. } if code.contains("systemctl ")));
+        if is_service {
+            reader.run("systemctl start arcuate", None).await;
+        } else if !starts_it && self.steps.iter().any(|step| matches!(step, Step::Run { .. })) {
             reader.open("arcuate", START, &self.ports).await;
         }
         let mut shown = String::new();
@@ -143,6 +158,7 @@ impl Page {
                 Step::Config(toml) => reader.configure(toml),
                 Step::Terminal { name, code } => reader.open(name, code, &self.ports).await,
                 Step::Run { code, until } => shown = reader.run(code, until.as_deref()).await,
+                Step::Syntax(code) => check_syntax(code),
                 Step::Output(wanted) => {
                     let missing = wanted.lines().find(|line| !shown.contains(line.trim()));
                     assert!(missing.is_none(), "{}: `{missing:?}` is not in\n{shown}", self.path.display());
@@ -161,8 +177,9 @@ impl Reader {
         fs::write(&cargo, CARGO).expect("a cargo");
         fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("that can be run");
         fs::create_dir(folder.join("tmp")).expect("a folder for temporary files");
-        let shell = Shell::open(&setup);
-        Self { setup, terminals: Vec::new(), shell }
+        machine::place_stand_ins(&setup);
+        let (shell, service) = (Shell::open(&setup), Service(setup.folder().into()));
+        Self { _service: service, setup, terminals: Vec::new(), shell }
     }
 
     fn configure(&mut self, toml: &str) {
@@ -199,7 +216,7 @@ impl Reader {
     }
 
     fn local(&self, code: &str) -> String {
-        code.replace("/tmp/", &format!("{}/tmp/", self.setup.folder().display()))
+        machine::local(code, self.setup.folder())
     }
 }
 
@@ -258,6 +275,11 @@ fn shell(setup: &Setup) -> Command {
     let mut command = Command::new("bash");
     command.current_dir(setup.folder()).env("PATH", format!("{}:{path}", bin.display())).env_remove("ARCUATE_LOG");
     command
+}
+
+fn check_syntax(code: &str) {
+    let status = Command::new("bash").args(["-n", "-c", code]).status().expect("bash runs");
+    assert!(status.success(), "no commands: {code}");
 }
 
 fn starts(code: &str) -> bool {

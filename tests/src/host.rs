@@ -216,6 +216,13 @@ impl Host {
         assert_eq!(status.signal(), Some(9), "the host had ended by itself before it was killed: {status}");
     }
 
+    /// However it was killed: its configuration, which it may have been writing, can be read.
+    pub fn assert_config_is_whole(&self) {
+        let text = read(&self.folder().join("config.toml"));
+        let parsed = text.parse::<DocumentMut>();
+        assert!(!text.is_empty() && parsed.is_ok(), "config.toml is broken ({parsed:?}): {text}");
+    }
+
     /// Asks it to end, and answers how it did and how long that took.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         self.end(Signal::TERM).await
@@ -223,8 +230,18 @@ impl Host {
 
     /// The same by another signal.
     pub async fn end(&mut self, signal: Signal) -> (ExitStatus, Duration) {
-        let begun = Instant::now();
+        self.signal(signal);
+        self.ended().await
+    }
+
+    /// Sends a signal, and waits for nothing.
+    pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.process.as_ref().expect("a host that runs")), signal).expect("a signal");
+    }
+
+    /// Waits for its end, however it was asked for.
+    pub async fn ended(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
         let process = self.process.as_mut().expect("a host that runs");
         let status = until("the host ends", || process.try_wait().expect("its state can be asked")).await;
         self.process = None;

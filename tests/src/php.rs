@@ -75,8 +75,13 @@ impl PhpBridge {
 
     /// `[plugins.web_chat]` for this bridge, polling as often as it may; `more` are further settings.
     pub fn plugin(&self, more: &str) -> String {
+        self.instance("web_chat", more)
+    }
+
+    /// The same under another name.
+    pub fn instance(&self, name: &str, more: &str) -> String {
         format!(
-            "[plugins.web_chat]\nenabled = true\n[plugins.web_chat.settings]\napi_url = \"{}\"\napi_key = \"{API_KEY}\"\n\
+            "[plugins.{name}]\nenabled = true\nlibrary = \"web_chat\"\n[plugins.{name}.settings]\napi_url = \"{}\"\napi_key = \"{API_KEY}\"\n\
              admin_key = \"{ADMIN_KEY}\"\npoll_interval = 0.05\nactive_poll_interval = 0.05\nretry_delay = 0.05\n{more}\n",
             self.client.url("/")
         )

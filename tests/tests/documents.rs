@@ -61,3 +61,13 @@ async fn access_page_does_what_it_says() {
 async fn webhooks_page_does_what_it_says() {
     follow("docs/webhooks.md", &["curl", "python3"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_guide_does_what_it_says() {
+    follow("docs/operators.md", &["curl", "setsid"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reliability_page_has_commands() {
+    follow("docs/RELIABILITY.md", &[]).await;
+}

@@ -8,12 +8,10 @@ use arcuate_tests::host::{Host, Setup};
 use arcuate_tests::visitor::Visitor;
 use arcuate_tests::wait::{PATIENCE, until, until_async};
 use rusqlite::Connection;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 /// A store at this place, and no plugins.
 fn alone(store: &Path) -> String {
@@ -161,35 +159,6 @@ async fn answer_that_cannot_be_written_waits_for_space_and_is_not_asked_for_agai
     let answer = until_async("the answer comes", PATIENCE, answered).await;
     assert_eq!(answer.text, "re: Hello?");
     assert_eq!(agent.calls().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ends_in_good_order_although_a_stream_is_open_and_a_turn_runs() {
-    for signal in [Signal::TERM, Signal::INT] {
-        let agent = Agent::start(Manner::default()).await;
-        agent.hold();
-        // So long that to wait for the stream's end would fail.
-        let mut host = Host::start(&format!("server.shutdown_seconds = 120\n{}", agent.plugin(""))).await;
-        let visitor = Visitor::new(host.client(), "session_1");
-        visitor.say("Hello?").await;
-        until("the agent is asked", || (!agent.calls().is_empty()).then_some(())).await;
-        let room = host.get("/api/v1/conversations").await.ok()["conversations"][0]["room_id"].clone();
-        let mut stream = Stream::open(host.client(), room.as_str().expect("a room"), "?after=0", &[]).await;
-        stream.until(|event| event.content() == "Hello?").await;
-
-        let (status, time) = host.end(signal).await;
-        assert!(status.success(), "{status}");
-        assert!(time < Duration::from_secs(10), "it took {time:?}");
-        assert_eq!(stream.next_real().await, None, "the stream has ended");
-        assert!(host.stdout().ends_with("stopped\n"), "{}", host.stdout());
-        let wal = host.store().with_file_name("arcuate.db-wal");
-        assert!(fs::metadata(&wal).map_or(0, |file| file.len()) == 0, "all is in one file");
-
-        agent.release();
-        host.start_again().await;
-        assert_eq!(visitor.hears(1).await[0].text, "re: Hello?");
-        agent.assert_one_key_per_message();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,7 @@ mod rooms;
 mod send;
 mod serve;
 mod session;
+mod systemd;
 mod table;
 mod tokens;
 mod view;

@@ -3,7 +3,7 @@
 use super::report::{complain, print};
 use super::session::refuse_second_host;
 use super::view::View;
-use super::{logs, plugins_view};
+use super::{logs, plugins_view, systemd};
 use crate::config::Loaded;
 use crate::error::{Error, Result};
 use crate::{Started, run};
@@ -38,7 +38,11 @@ pub(super) fn serve(loaded: Loaded, view: &View) -> Result<String> {
     let runtime = runtime.map_err(|error| Error::Unavailable(format!("no threads for the host: {error}")))?;
     let result = runtime.block_on(async {
         refuse_second_host(&loaded.config).await?;
-        run(loaded, shutdown(), |started| introduction.announce(started)).await
+        let announce = |started: &Started| {
+            introduction.announce(started);
+            systemd::ready(started);
+        };
+        run(loaded, shutdown(), announce).await
     });
     // What is still blocked (a plugin's thread, a name look-up) does not delay the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -131,6 +135,7 @@ async fn shutdown() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    systemd::stopping();
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

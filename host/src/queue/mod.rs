@@ -1,6 +1,7 @@
 //! The queue's workers: they take what the store hands over, give it to the plugin, and write how it ended. What waits for a time or a
 //! slot is claimed when its bell rings; nothing polls.
 
+mod drain;
 pub mod retention;
 mod settle;
 mod turns;
@@ -21,6 +22,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tracing::Instrument;
 use turns::Turns;
 
@@ -50,6 +52,8 @@ pub struct Queue {
     turns: Turns,
     /// Outcomes that wait for the disk.
     unwritten: AtomicUsize,
+    /// Rung when a job has ended, for whoever waits for the last one.
+    ended: Notify,
     pub counters: Counters,
 }
 
@@ -69,6 +73,7 @@ impl Queue {
             watched: Mutex::default(),
             turns,
             unwritten: AtomicUsize::new(0),
+            ended: Notify::new(),
             counters: Counters::default(),
         }))
     }
@@ -88,7 +93,12 @@ impl Queue {
         tokio::spawn(async move {
             while let Some(claimed) = handed.next().await {
                 let span = tracing::info_span!("job", job.id = claimed.job.id, plugin.name = claimed.instance);
-                tokio::spawn(queue.clone().work(claimed).instrument(span));
+                let queue = queue.clone();
+                let work = async move {
+                    queue.clone().work(claimed).await;
+                    queue.ended.notify_waiters();
+                };
+                tokio::spawn(work.instrument(span));
             }
         });
     }

@@ -48,6 +48,8 @@ impl Default for Retries {
 pub struct Slots {
     by_instance: HashMap<String, Slot>,
     pub retries: Retries,
+    /// The host ends: what runs may end, and nothing new begins.
+    draining: bool,
 }
 
 impl Slots {
@@ -62,6 +64,16 @@ impl Slots {
         if let Some(slot) = self.by_instance.get_mut(instance) {
             slot.open = false;
         }
+    }
+
+    /// Nobody gets jobs any more, also not an instance that comes up now.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Jobs that run now, of all instances.
+    pub fn in_use(&self) -> usize {
+        self.by_instance.values().map(|slot| slot.used).sum()
     }
 
     /// No new jobs before `until`.
@@ -103,7 +115,7 @@ impl Slots {
 
     pub fn free(&self, instance: &str) -> usize {
         let Some(slot) = self.by_instance.get(instance) else { return 0 };
-        if !slot.open || slot.paused_until > clock::now() {
+        if self.draining || !slot.open || slot.paused_until > clock::now() {
             0
         } else {
             slot.policy.concurrency.saturating_sub(slot.used)
@@ -162,5 +174,17 @@ mod tests {
         slots.pause("a", 0);
         slots.close("a");
         assert!(!slots.take("a") && !slots.take("unknown"));
+    }
+
+    #[test]
+    fn draining_gives_no_slot_and_counts_what_still_runs() {
+        let mut slots = slots(None);
+        assert!(slots.take("a"));
+        slots.drain();
+        slots.open("b", slots.policy("a").unwrap().clone());
+        assert!(!slots.take("a") && !slots.take("b"));
+        assert_eq!(slots.in_use(), 1);
+        slots.add("a", -1);
+        assert_eq!(slots.in_use(), 0);
     }
 }
