@@ -44,8 +44,9 @@ struct ShownRoute {
     number: usize,
     #[schema(example = "bridge")]
     from: String,
-    #[schema(example = "assistant")]
-    to: String,
+    /// The agents that are asked, or `inbox`.
+    #[schema(example = json!(["assistant"]))]
+    to: Vec<String>,
     /// `live`, `echo` or `listen`.
     #[schema(example = "live")]
     mode: &'static str,
@@ -91,8 +92,8 @@ async fn list_routes(_: Operator, State(app): State<App>, params: Params) -> Res
 
 fn shown(number: usize, route: &Route) -> ShownRoute {
     let to = match &route.to {
-        RouteTarget::Instance(name) => name.clone(),
-        RouteTarget::Inbox => "inbox".into(),
+        RouteTarget::Agents(names) => names.clone(),
+        RouteTarget::Inbox => vec!["inbox".into()],
     };
     let mode = match route.mode {
         Mode::Live => "live",

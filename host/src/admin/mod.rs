@@ -1,6 +1,7 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod config;
 pub mod conversations;
 pub mod person_data;
 pub mod plugins;
@@ -8,9 +9,6 @@ pub mod queue;
 pub mod queue_deeds;
 pub mod queue_filter;
 pub mod queue_pauses;
-pub mod config;
-pub mod plugins;
-pub mod queue;
 pub mod reload;
 pub mod rooms;
 pub mod tokens;

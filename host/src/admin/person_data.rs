@@ -3,8 +3,8 @@
 
 use super::Operator;
 use super::users::{person_row, recorded, user_id};
-use crate::clock::pause_after;
 use crate::clock;
+use crate::clock::pause_after;
 use crate::error::{Error, Result};
 use crate::http::Path;
 use crate::ids::UserId;
@@ -132,7 +132,7 @@ pub async fn forget(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
         if is_last {
             break;
         }
-        pause(step).await;
+        pause_after(step).await;
     }
     Ok(json!(ForgetProgress { id, done, removed, not_covered: NOT_COVERED }))
 }

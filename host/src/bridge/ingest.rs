@@ -114,7 +114,11 @@ pub async fn again(store: &Store, config: &Config, instance: &str, kept: &str) -
         Ok(arrival) => arrival,
         Err(why) => return refused(&why),
     };
-    let turn = if message.silent { Turn::Nobody } else { turn_for(config, instance, &platform) };
+    let turn = if message.silent {
+        Turn::Nobody
+    } else {
+        turn_for(config, instance, &platform, &arrival.platform_user_id, &arrival.content)
+    };
     match store.write_patiently(move |tx| tx.arrive_after_all(&arrival, &turn)).await {
         Ok(_) => Outcome::done(),
         Err(error) => Outcome::retry(format!("it cannot be stored: {error}")),

@@ -14,5 +14,9 @@ use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router()).merge(takeover::router()).merge(send::router())
+    OpenApiRouter::default()
+        .merge(web_api::router())
+        .merge(conversations::router())
+        .merge(takeover::router())
+        .merge(send::router())
 }

@@ -191,7 +191,6 @@ const PLUGINS_SHOW: &str = "\
 Example:
   arcuate plugins show assistant";
 
-
 const TOKENS: &str = "\
 Example:
   arcuate tokens create ada --scope write";

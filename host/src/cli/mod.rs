@@ -65,9 +65,6 @@ async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<Strin
     let desk = Desk::open(config).await?;
     let told = match command {
         Stored::Queue(command) => queue::run(command, &desk, config, view).await,
-        Stored::Conversations(command) => people::conversations(command, &desk, view).await,
-        Stored::Users(command) => people::users(command, &desk, view).await,
-        Stored::Queue(command) => queue::run(command, &desk, view).await,
         Stored::Conversations(command) => conversations::run(command, &desk, view).await,
         Stored::Users(command) => people::run(command, &desk, view).await,
         Stored::Send(asked) => send::run(asked, &desk, view).await,

@@ -85,9 +85,7 @@ pub use identities::{Arrival, Arrived};
 pub use inbox::{InboxItem, InboxQuery};
 pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
 pub use job_list::{AttemptRow, JobFilter, JobRow};
-pub use jobs::{AttemptRow, Claimed, JobFilter, JobRow, Seat, State};
-pub use jobs::{Claimed, State};
-pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
+pub use jobs::{Claimed, Seat, State};
 pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions, mentions_name};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
@@ -396,8 +394,9 @@ mod tests_finding;
 #[cfg(test)]
 mod tests_messages;
 #[cfg(test)]
-mod tests_queue;
 mod tests_people;
+#[cfg(test)]
+mod tests_queue;
 #[cfg(test)]
 mod tests_rooms;
 #[cfg(test)]

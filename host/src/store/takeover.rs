@@ -18,8 +18,7 @@ const TURNS: u32 = 500;
 const CLEARED: u32 = 100;
 
 /// Narrows a query of `conversations c` to those that somebody has; `{NOW}` is the parameter with the time.
-pub(super) const IS_TAKEN: &str =
-    "c.taken_by is not null and (c.taken_until is null or c.taken_until > {NOW})";
+pub(super) const IS_TAKEN: &str = "c.taken_by is not null and (c.taken_until is null or c.taken_until > {NOW})";
 
 /// Who has a conversation, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +37,12 @@ impl Taken {
 
 impl Tx<'_> {
     /// The agent is silent there from now on. Whoever has it already may set another time.
-    pub fn take_over_conversation(&mut self, id: ConversationId, sender: &str, until: Option<Micros>) -> Result<ConversationRow> {
+    pub fn take_over_conversation(
+        &mut self,
+        id: ConversationId,
+        sender: &str,
+        until: Option<Micros>,
+    ) -> Result<ConversationRow> {
         let row = self.read().conversation(id)?.ok_or_else(|| unknown_conversation(id))?;
         check_holder(&row, sender)?;
         self.clear_ended_takeovers()?;
@@ -93,13 +97,6 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// Whether somebody has the conversation of this room, so that no agent speaks there.
-    pub(super) fn is_taken(&self, room: i64) -> Result<bool> {
-        let condition = IS_TAKEN.replace("{NOW}", "?2");
-        let sql = format!("select exists (select 1 from conversations c where c.room = ?1 and {condition})");
-        Ok(self.number(&sql, params![room, clock::now()])? == 1)
-    }
-
     pub(super) fn job_instances(&self) -> Result<Vec<String>> {
         let mut statement = self.prepare("select distinct instance from queue_counts where state = 'pending'")?;
         let rows = statement.query_map([], |row| row.get(0)).map_err(sql_error)?;

@@ -251,7 +251,7 @@ async fn apology_is_said_once_for_a_job() {
         assert_eq!(fixture.states().await, ["failed"]);
         assert_eq!(fixture.texts(arrived.room_id).await, [("assistant".into(), "sorry".into())]);
         let id = claimed.job.id.parse().unwrap();
-        fixture.store.write(move |tx| tx.retry_job(id)).await.unwrap();
+        fixture.store.write(move |tx| tx.change_job(id, JobDeed::Retry)).await.unwrap();
     }
 }
 
