@@ -26,7 +26,6 @@ enum Way {
     NewPanics,
     NewFails,
     NewBlocks,
-    /// Ends the process.
     NewAborts,
     /// Takes `delay_ms`.
     NewIsSlow,
@@ -49,7 +48,6 @@ enum Way {
     Degraded,
     Healthy,
     Pauses,
-    /// End the process.
     Aborts,
     Exits,
     /// Nothing goes wrong: asks the host to keep a value and to give it back.

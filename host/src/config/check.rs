@@ -14,13 +14,30 @@ use super::node::{Node, Text, Value};
 use super::secret;
 
 /// A value of the right type, in its plainest form.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub(super) enum Checked {
     Flag(bool),
     Whole(i64),
     Number(f64),
     Text(String),
     List(Vec<String>),
+}
+
+impl PartialEq for Checked {
+    /// A whole number of seconds is the same with a point in it.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Flag(one), Self::Flag(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            (Self::List(one), Self::List(other)) => one == other,
+            (Self::Whole(one), Self::Whole(other)) => one == other,
+            (Self::Number(one), Self::Number(other)) => one == other,
+            (Self::Whole(whole), Self::Number(number)) | (Self::Number(number), Self::Whole(whole)) => {
+                *whole as f64 == *number
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The value, or every mistake in it. Files of secrets start at `folder`.

@@ -38,6 +38,48 @@ pub struct Moves {
     pub stopped: Vec<String>,
 }
 
+/// What a new configuration means for an instance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    Stay,
+    Start,
+    Restart,
+    Stop,
+}
+
+impl Step {
+    fn between(before: Option<&Spec>, after: &Spec) -> Self {
+        let before = before.filter(|before| before.enabled());
+        match (before, after.enabled()) {
+            (None, true) if after.problem.is_none() => Self::Start,
+            (Some(_), false) => Self::Stop,
+            (Some(before), true) if after.problem.is_none() && !before.runs_like(after) => Self::Restart,
+            _ => Self::Stay,
+        }
+    }
+}
+
+impl Moves {
+    fn note(&mut self, step: Step, name: &str) {
+        match step {
+            Step::Stay => {}
+            Step::Start => self.started.push(name.into()),
+            Step::Restart => self.restarted.push(name.into()),
+            Step::Stop => self.stopped.push(name.into()),
+        }
+    }
+}
+
+impl Member {
+    /// Nothing happens to it; what is known of one that cannot run may be new.
+    fn stay(&self, spec: &Arc<Spec>) {
+        self.slot.remake(spec.clone());
+        if !spec.enabled() || spec.problem.is_some() {
+            self.slot.judge();
+        }
+    }
+}
+
 impl Manager {
     /// Waits until nobody else changes anything.
     pub async fn turn(&self) -> Turn<'_> {
@@ -58,9 +100,9 @@ impl Manager {
             let was_there = old.as_ref().is_some_and(|old| old.written == new.written);
             let is_afresh = afresh == Some(&*name);
             let spec = match (&new.problem, old) {
-                // It goes on with the library that it has.
-                (Some(Problem::Library(text)), Some(old)) if was_there && !is_afresh && old.problem.is_none() => {
-                    warnings.push(format!("plugin {name} stays as it is: {text}"));
+                // It goes on with the library and the settings that it has.
+                (Some(problem), Some(old)) if was_there && !is_afresh && old.problem.is_none() => {
+                    warnings.push(format!("plugin {name} stays as it is: {problem}"));
                     old
                 }
                 (Some(problem), _) if new.enabled() && (is_afresh || !was_there) => {
@@ -101,39 +143,19 @@ impl Turn<'_> {
         let (mut new, mut moves) = (BTreeMap::new(), Moves::default());
         let (mut leaving, mut coming) = (Vec::new(), Vec::new());
         for (name, spec) in &specs {
-            let Some(member) = old.get(name) else {
-                let member = Member::new(spec.clone());
-                if spec.enabled() && spec.problem.is_none() {
-                    moves.started.push(name.clone());
-                    coming.push(member.clone());
-                }
-                new.insert(name.clone(), member);
-                continue;
-            };
-            let before = member.slot.spec();
-            let is_same = before.runs_like(spec);
-            match (before.enabled(), spec.enabled()) {
-                (true, true) if is_same => member.slot.remake(spec.clone()),
-                (true, true) => {
-                    moves.restarted.push(name.clone());
-                    leaving.push((member.clone(), spec.clone()));
-                    coming.push(member.clone());
-                }
-                (true, false) => {
-                    moves.stopped.push(name.clone());
-                    leaving.push((member.clone(), spec.clone()));
-                }
-                (false, true) => {
-                    moves.started.push(name.clone());
-                    leaving.push((member.clone(), spec.clone()));
-                    coming.push(member.clone());
-                }
-                (false, false) => {
-                    member.slot.remake(spec.clone());
-                    member.slot.judge();
-                }
+            let member = old.get(name).cloned();
+            let step = Step::between(member.as_ref().map(|member| member.slot.spec()).as_deref(), spec);
+            let member = member.unwrap_or_else(|| Member::new(spec.clone()));
+            if step == Step::Stay {
+                member.stay(spec);
+            } else {
+                leaving.push((member.clone(), spec.clone()));
             }
-            new.insert(name.clone(), member.clone());
+            if matches!(step, Step::Start | Step::Restart) {
+                coming.push(member.clone());
+            }
+            moves.note(step, name);
+            new.insert(name.clone(), member);
         }
         let gone: Vec<_> = old.iter().filter(|(name, _)| !specs.contains_key(*name)).collect();
         moves
@@ -149,7 +171,7 @@ impl Turn<'_> {
         for member in &coming {
             self.forgive(&member.slot.name);
         }
-        manager.launch(coming.iter().filter(|member| member.slot.spec().problem.is_none())).await;
+        manager.launch(coming.iter()).await;
         moves
     }
 

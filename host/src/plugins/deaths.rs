@@ -53,10 +53,14 @@ impl Deaths {
         if let Some(folder) = self.path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
+        let barred: Vec<_> = instances.iter().filter(|name| self.quarantine(name).is_some()).collect();
         let known: Vec<_> = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let newest = known.iter().map(|death| death.at).max().unwrap_or_default();
-            known.retain(|death| instances.iter().any(|name| death.blames(name)) && newest - death.at <= 7 * WINDOW);
+            known.retain(|death| {
+                let is_recent = instances.iter().any(|name| death.blames(name)) && newest - death.at <= WINDOW;
+                is_recent || barred.iter().any(|name| death.blames(name))
+            });
             let surplus = known.len().saturating_sub(100 * MOST);
             known.drain(..surplus);
             known.clone()

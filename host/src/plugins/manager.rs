@@ -153,6 +153,7 @@ impl Manager {
     fn run(&self, member: &Member) -> bool {
         let Some(ground) = self.ground.get() else { return false };
         member.slot.unsettle();
+        member.slot.enter(State::Checked);
         let (leave, leaving) = watch::channel(false);
         let supervisor = Supervisor {
             slot: member.slot.clone(),

@@ -30,9 +30,9 @@ impl Read<'_> {
             backlogs.entry(instance).or_default().counts.insert(state, count);
         }
         let sql =
-            "select instance, (select created_at from queue q where q.instance = c.instance and q.state = 'pending'
+            "select instance, (select created_at from queue q where q.instance = queue_counts.instance and q.state = 'pending'
                                      order by q.key limit 1)
-                   from queue_counts c where c.state = 'pending' and c.count > 0";
+                   from queue_counts where state = 'pending' and count > 0";
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query([]).map_err(sql_error)?;
         while let Some(row) = rows.next().map_err(sql_error)? {
