@@ -1,5 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
+use super::turns::{QUEUE_CANCEL, QueueCancel};
 use crate::access::Scope;
 use crate::store::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
@@ -99,6 +100,9 @@ pub(super) enum Queue {
     /// Removes jobs and their record; one that runs is refused
     #[command(after_help = QUEUE_DELETE)]
     Delete(QueueDelete),
+    /// Ends a turn of an agent that runs: it has failed
+    #[command(after_help = QUEUE_CANCEL)]
+    Cancel(QueueCancel),
 }
 
 #[derive(Debug, Args)]

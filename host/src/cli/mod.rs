@@ -19,6 +19,7 @@ mod serve;
 mod session;
 mod table;
 mod tokens;
+mod turns;
 mod view;
 
 use crate::config::{self, Config};

@@ -4,6 +4,7 @@ use super::args::{Page, Queue, QueueDelete, QueueFlush, QueueList, QueueRetry, W
 use super::confirm::{confirm, somebody_is_there};
 use super::queue_view;
 use super::session::Desk;
+use super::turns;
 use super::view::{Filters, View, counted, items};
 use crate::admin::queue::{self, Selection};
 use crate::error::Result;
@@ -29,6 +30,7 @@ pub(super) async fn run(command: &Queue, desk: &Desk, view: &View) -> Result<Str
         Queue::Retry(asked) => retry(asked, desk, view).await,
         Queue::Flush(asked) => flush(asked, desk, view).await,
         Queue::Delete(asked) => delete(asked, desk, view).await,
+        Queue::Cancel(asked) => turns::cancel(asked, desk, view).await,
     }
 }
 

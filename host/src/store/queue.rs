@@ -34,7 +34,6 @@ pub(super) struct Held {
     pub instance: String,
     pub lane: String,
     kind: String,
-    pub cause: Option<i64>,
     attempts: u32,
     pub started_at: Option<Micros>,
     claim: i64,
@@ -80,7 +79,7 @@ impl Tx<'_> {
     }
 
     pub(super) fn held(&self, key: i64, claim: i64) -> Result<Option<Held>> {
-        let sql = "select instance, lane, kind, cause, attempts, started_at, claim from queue
+        let sql = "select instance, lane, kind, attempts, started_at, claim from queue
                    where key = ?1 and claim = ?2 and state = 'processing'";
         let row = |row: &Row<'_>| {
             Ok(Held {
@@ -88,10 +87,9 @@ impl Tx<'_> {
                 instance: row.get(0)?,
                 lane: row.get(1)?,
                 kind: row.get(2)?,
-                cause: row.get(3)?,
-                attempts: row.get(4)?,
-                started_at: row.get(5)?,
-                claim: row.get(6)?,
+                attempts: row.get(3)?,
+                started_at: row.get(4)?,
+                claim: row.get(5)?,
             })
         };
         let mut statement = self.prepare(sql)?;
@@ -264,7 +262,7 @@ impl Tx<'_> {
     /// Returns processing jobs to pending: all of an instance that is gone, or those whose lease ended before `expired`. Their workers'
     /// settlements meet an old claim number. Answers how many.
     pub fn rescue(&mut self, instance: &str, expired: Option<Micros>) -> Result<usize> {
-        let sql = "select key, claim, rescues, lane, kind, cause, attempts, started_at from queue
+        let sql = "select key, claim, rescues, lane, kind, attempts, started_at from queue
                    where state = 'processing' and instance = ?1 and lease_until < ?2 limit 10000";
         let row = |row: &Row<'_>| {
             let held = Held {
@@ -273,9 +271,8 @@ impl Tx<'_> {
                 claim: row.get(1)?,
                 lane: row.get(3)?,
                 kind: row.get(4)?,
-                cause: row.get(5)?,
-                attempts: row.get(6)?,
-                started_at: row.get(7)?,
+                attempts: row.get(5)?,
+                started_at: row.get(6)?,
             };
             Ok((held, row.get::<_, u32>(2)?))
         };
