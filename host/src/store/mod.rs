@@ -45,6 +45,7 @@ mod streams;
 mod threads;
 mod tokens;
 mod turn_ends;
+mod turn_windows;
 mod turns;
 mod unread;
 mod users;
