@@ -232,13 +232,16 @@ async fn answer_of_an_agent_is_shown_while_it_grows() {
     stream.next().await.expect("a heartbeat");
     visitor.say("one two three four five").await;
     let events = stream.until(|event| event.data["sender_type"] == "agent").await;
-    let (deltas, messages): (Vec<&Event>, Vec<&Event>) = events.iter().partition(|event| event.name == "stream");
+    let named = |name: &'static str| events.iter().filter(move |event| event.name == name);
+    let deltas: Vec<&Event> = named("stream").collect();
+    assert!(named("typing").all(|event| event.id.is_none() && event.data["sender"] == "assistant"), "{events:#?}");
+    assert!(named("typing").count() > 0, "the agent types: {events:#?}");
     let job = agent.calls().last().expect("a call").key.clone();
     assert!(deltas.len() > 1, "it came in one piece: {events:#?}");
     assert!(deltas.iter().all(|delta| delta.id.is_none() && delta.data["job_id"] == *job), "{events:#?}");
     let shown: String = deltas.iter().map(|delta| delta.data["delta"].as_str().expect("a delta")).collect();
     assert_eq!(shown, "re: one two three four five");
-    let said: Vec<&str> = messages.iter().map(|message| message.content()).collect();
+    let said: Vec<&str> = named("message").map(Event::content).collect();
     assert_eq!(said, ["one two three four five", "re: one two three four five"]);
 
     // Pieces are not stored: who reads later reads the answer alone.

@@ -27,6 +27,7 @@ mod session;
 mod systemd;
 mod table;
 mod tokens;
+mod turns;
 mod view;
 
 use crate::config::{self, Config};

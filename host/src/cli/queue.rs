@@ -7,6 +7,7 @@ use super::queue_args::{
 };
 use super::queue_view;
 use super::session::Desk;
+use super::turns;
 use super::view::{Filters, View, counted, items, shell};
 use crate::admin::queue_filter::Selection;
 use crate::admin::queue_pauses::{self, Held};
@@ -43,6 +44,7 @@ pub(super) async fn run(command: &Queue, desk: &Desk, config: &Config, view: &Vi
         Queue::Pause(asked) => pause(asked, desk, config, view).await,
         Queue::Resume(asked) => resume(asked, desk, config, view).await,
         Queue::Paused => paused(desk, view).await,
+        Queue::Cancel(asked) => turns::cancel(asked, desk, view).await,
     }
 }
 

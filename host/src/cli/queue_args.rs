@@ -1,6 +1,7 @@
 //! What can be typed behind `arcuate queue`: its commands, their options, and their help.
 
 use super::args::Page;
+use super::turns::{QUEUE_CANCEL, QueueCancel};
 use crate::admin::queue_filter::span;
 use crate::store::State;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
@@ -27,6 +28,9 @@ pub(super) enum Queue {
     /// Removes jobs and their record; one that runs is refused
     #[command(after_help = DELETE, override_usage = DELETE_USAGE)]
     Delete(QueueDelete),
+    /// Ends a turn of an agent that runs: it has failed
+    #[command(after_help = QUEUE_CANCEL)]
+    Cancel(QueueCancel),
     /// Says which lanes of a plugin go first
     #[command(after_help = PRIORITIZE, override_usage = PRIORITIZE_USAGE)]
     Prioritize(QueuePrioritize),

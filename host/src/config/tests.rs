@@ -179,6 +179,16 @@ fn route_with_all_its_rules_is_understood() {
 }
 
 #[test]
+fn routes_of_the_documentation_are_understood() {
+    let page = include_str!("../../../docs/routes.md");
+    let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 1);
+    let Loaded { config, warnings, .. } = of(&format!("[plugins.other]\nlibrary = \"agent_invoker\"\n{}", blocks[0]));
+    assert_eq!((config.routes.len(), warnings.len()), (1, 0), "{warnings:?}");
+    ROUTE_KEYS.iter().for_each(|key| assert!(page.contains(&format!("`{key}`")), "{key} is not told"));
+}
+
+#[test]
 fn refusal_that_nobody_hears_warns() {
     assert_eq!(
         warnings("[[routes]]\nfrom = 'irc'\nto = 'assistant'\nrefusal = 'no'"),

@@ -58,6 +58,7 @@ mod takeover;
 mod threads;
 mod tokens;
 mod turn_ends;
+mod turn_windows;
 mod turns;
 mod unread;
 mod users;

@@ -30,7 +30,6 @@ pub(super) struct Held {
     pub instance: String,
     pub lane: String,
     pub kind: String,
-    pub cause: Option<i64>,
     pub attempts: u32,
     pub started_at: Option<Micros>,
     pub claim: i64,
@@ -76,7 +75,7 @@ impl Tx<'_> {
     }
 
     pub(super) fn held(&self, key: i64, claim: i64) -> Result<Option<Held>> {
-        let sql = "select instance, lane, kind, cause, attempts, started_at, claim from queue
+        let sql = "select instance, lane, kind, attempts, started_at, claim from queue
                    where key = ?1 and claim = ?2 and state = 'processing'";
         let row = |row: &Row<'_>| {
             Ok(Held {
@@ -84,10 +83,9 @@ impl Tx<'_> {
                 instance: row.get(0)?,
                 lane: row.get(1)?,
                 kind: row.get(2)?,
-                cause: row.get(3)?,
-                attempts: row.get(4)?,
-                started_at: row.get(5)?,
-                claim: row.get(6)?,
+                attempts: row.get(3)?,
+                started_at: row.get(4)?,
+                claim: row.get(5)?,
             })
         };
         let mut statement = self.prepare(sql)?;

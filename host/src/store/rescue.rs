@@ -14,7 +14,7 @@ impl Tx<'_> {
     /// Returns processing jobs to pending: all of an instance that is gone, or those whose lease ended before `expired`. Their workers'
     /// settlements meet an old claim number. Answers how many.
     pub fn rescue(&mut self, instance: &str, expired: Option<Micros>) -> Result<usize> {
-        let sql = "select key, claim, rescues, lane, kind, cause, attempts, started_at from queue
+        let sql = "select key, claim, rescues, lane, kind, attempts, started_at from queue
                    where state = 'processing' and instance = ?1 and lease_until < ?2 limit 10000";
         let row = |row: &Row<'_>| {
             let held = Held {
@@ -23,9 +23,8 @@ impl Tx<'_> {
                 claim: row.get(1)?,
                 lane: row.get(3)?,
                 kind: row.get(4)?,
-                cause: row.get(5)?,
-                attempts: row.get(6)?,
-                started_at: row.get(7)?,
+                attempts: row.get(5)?,
+                started_at: row.get(6)?,
             };
             Ok((held, row.get::<_, u32>(2)?))
         };

@@ -60,7 +60,7 @@ impl RoomKind {
         }
     }
 
-    fn from_name(name: &str) -> Self {
+    pub(super) fn from_name(name: &str) -> Self {
         [Self::Dm, Self::Bridge].into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Room)
     }
 }
@@ -159,10 +159,6 @@ impl Tx<'_> {
         prepare(self.connection, sql)?.execute(values)?;
         prepare(self.connection, "insert into room_state (room) values (?1)")?.execute([key])?;
         Ok(key)
-    }
-
-    pub(super) fn room_ref(&self, id: RoomId) -> Result<RoomRef> {
-        self.read().room_ref(id)?.ok_or_else(unknown_room)
     }
 
     /// See [`Read::visible_room`].

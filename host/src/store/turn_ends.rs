@@ -9,7 +9,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, MessageId, RoomId};
 use plugin_api::types::{Outcome, Reply};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde_json::{Value, json};
 
 /// Bytes of an answer; what is beyond is cut.
@@ -22,6 +22,13 @@ struct Scene {
     terms: Terms,
     room: RoomRef,
     /// What is answered: the newest of its messages that is left.
+    asked: Parent,
+    is_taken: bool,
+}
+
+/// A message that is answered.
+struct Asked {
+    room: RoomRef,
     asked: Parent,
     is_taken: bool,
 }
@@ -51,30 +58,34 @@ impl Tx<'_> {
     }
 
     fn scene(&self, held: &Held) -> Result<Option<Scene>> {
-        let payload = "select payload from queue where key = ?1";
-        let payload = self.prepare(payload)?.query_row([held.key], |row| row.get::<_, String>(0)).map_err(sql_error)?;
+        let (payload, mut found) = self.asked_by(held.key, None)?;
         let terms = Terms::read(&payload);
-        let earlier = terms.causes.iter().rev().skip(1);
-        for seq in held.cause.iter().chain(earlier) {
-            if let Some((id, room, is_taken)) = self.asked(*seq)? {
-                let (room, asked) = (self.room_ref(room)?, Parent { seq: *seq, id });
-                return Ok(Some(Scene { terms, room, asked, is_taken }));
+        // Joined messages: the newest that is left is answered.
+        for seq in terms.causes.iter().rev() {
+            if found.is_none() {
+                found = self.asked_by(held.key, Some(*seq))?.1;
             }
         }
-        Ok(None)
+        Ok(found.map(|Asked { room, asked, is_taken }| Scene { terms, room, asked, is_taken }))
     }
 
-    /// A message that was asked about, with its room and whether a person has that conversation.
-    fn asked(&self, seq: i64) -> Result<Option<(MessageId, RoomId, bool)>> {
-        let sql = "select m.id, r.id, c.taken_by, c.taken_until from messages m
-                   join rooms r on r.key = m.room and r.type <> 'deleted' left join conversations c on c.room = m.room
-                   where m.seq = ?1";
+    /// A turn's terms, and its newest message, or the one numbered `seq`, if that is left.
+    fn asked_by(&self, job: i64, seq: Option<i64>) -> Result<(String, Option<Asked>)> {
+        let sql = "select q.payload, m.seq, m.id, r.key, r.id, r.type, c.taken_by, c.taken_until from queue q
+                   left join messages m on m.seq = coalesce(?2, q.cause)
+                   left join rooms r on r.key = m.room and r.type <> 'deleted' left join conversations c on c.room = m.room
+                   where q.key = ?1";
         let row = |row: &Row<'_>| {
-            let taken_by: Option<String> = row.get(2)?;
-            let is_taken = !turn_allowed(taken_by.as_deref(), row.get(3)?, clock::now());
-            Ok((MessageId::from_bytes(row.get(0)?), RoomId::from_bytes(row.get(1)?), is_taken))
+            let payload = row.get(0)?;
+            let Some(key) = row.get(3)? else { return Ok((payload, None)) };
+            let kind = RoomKind::from_name(row.get_ref(5)?.as_str()?);
+            let room = RoomRef { key, id: RoomId::from_bytes(row.get(4)?), kind, admin_key: None };
+            let asked = Parent { seq: row.get(1)?, id: MessageId::from_bytes(row.get(2)?) };
+            let taken_by: Option<String> = row.get(6)?;
+            let is_taken = !turn_allowed(taken_by.as_deref(), row.get(7)?, clock::now());
+            Ok((payload, Some(Asked { room, asked, is_taken })))
         };
-        self.prepare(sql)?.query_row([seq], row).optional().map_err(sql_error)
+        self.prepare(sql)?.query_row(params![job, seq], row).map_err(sql_error)
     }
 
     /// The reply becomes a message in the room of its question.

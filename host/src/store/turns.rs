@@ -1,5 +1,5 @@
-//! Turns of agents: who is asked about a message, messages that are joined into one turn, how many turns a minute has, and what a worker
-//! is handed. How turns end is in `turn_ends.rs`; who is asked in rooms is in `room_turns.rs`.
+//! Turns of agents: who is asked about a message, messages that are joined into one turn, and what a worker is
+//! handed. Turns that wait for their minute are in `turn_windows.rs`, how turns end is in `turn_ends.rs`, who is asked in rooms is in `room_turns.rs`.
 
 use super::jobs::{Claim, Claimed, NewJob, Seat};
 use super::messages::Posted;
@@ -18,7 +18,6 @@ pub(super) const KIND: &str = "agent_turn";
 pub(super) const TAKEN: &str = "a person has taken the conversation over";
 /// Messages that are joined into one turn.
 const JOINED: usize = 20;
-const MINUTE: Micros = 60_000_000;
 /// What people of plain rooms are on, as agents are told.
 const ROOMS: &str = "chat";
 
@@ -85,7 +84,7 @@ pub(super) struct Terms {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
     #[serde(skip_serializing_if = "is_zero")]
-    turns_per_minute: u32,
+    pub turns_per_minute: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apology: Option<String>,
     /// The apology was said: another end of this job does not say it again.
@@ -135,20 +134,6 @@ struct FoundTurn {
 /// Whether an agent may speak in a conversation: not while a person has taken it over.
 pub(super) fn turn_allowed(taken_by: Option<&str>, taken_until: Option<Micros>, now: Micros) -> bool {
     taken_by.is_none() || taken_until.is_some_and(|until| until <= now)
-}
-
-/// The window of a lane after one more turn has begun, as its begin and its count; `Err`: it is full until then.
-fn next_window(known: Option<(Micros, u32)>, most: u32, now: Micros) -> Result<(Micros, u32), Micros> {
-    match known {
-        Some((began, turns)) if (began..began.saturating_add(MINUTE)).contains(&now) => {
-            if turns < most {
-                Ok((began, turns + 1))
-            } else {
-                Err(began.saturating_add(MINUTE))
-            }
-        }
-        _ => Ok((now, 1)),
-    }
 }
 
 /// What the agent reads: each text as it is, told apart by their senders where these differ.
@@ -228,47 +213,6 @@ impl Tx<'_> {
         waiting.causes = causes;
         self.execute("update queue set cause = ?2, payload = ?3 where key = ?1", params![key, seq, waiting.to_json()])?;
         Ok(true)
-    }
-
-    /// A due turn that was just claimed goes back where its conversation has had enough of this minute. Answers whether it did.
-    pub(super) fn put_off_turn(&mut self, instance: &str, claim: &Claim, kind: &str, payload: &str) -> Result<bool> {
-        // What was claimed before has been counted.
-        if kind != KIND || claim.number > 1 {
-            return Ok(false);
-        }
-        let most = Terms::read(payload).turns_per_minute;
-        if most == 0 {
-            return Ok(false);
-        }
-        let Some(held) = self.held(claim.key, claim.number)? else { return Ok(false) };
-        let Err(until) = self.begin_in_window(instance, &held.lane, most)? else { return Ok(false) };
-        self.execute(
-            "update queue set state = 'pending', claim = claim - 1, lease_until = null, started_at = null, next_at = ?2
-             where key = ?1",
-            params![claim.key, until],
-        )?;
-        self.leave_processing(instance, State::Pending);
-        // Its slot is free again, and somebody else may be waiting for it.
-        self.effects.woken.push(instance.into());
-        Ok(true)
-    }
-
-    /// Counts one more in the lane's minute; `Err`: the minute is full until then.
-    pub(super) fn begin_in_window(&mut self, instance: &str, lane: &str, most: u32) -> Result<Result<(), Micros>> {
-        let sql = "select began, turns from turn_windows where instance = ?1 and lane = ?2";
-        let mut statement = self.prepare(sql)?;
-        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let known = statement.query_row([instance, lane], row).optional().map_err(sql_error)?;
-        let (began, turns) = match next_window(known, most, clock::now()) {
-            Ok(window) => window,
-            Err(until) => return Ok(Err(until)),
-        };
-        self.execute(
-            "insert into turn_windows (instance, lane, began, turns) values (?1, ?2, ?3, ?4)
-             on conflict (instance, lane) do update set began = excluded.began, turns = excluded.turns",
-            params![instance, lane, began, turns],
-        )?;
-        Ok(Ok(()))
     }
 
     /// Gives a claimed turn to a worker. False: its messages are gone, or a person has taken over.
@@ -366,7 +310,6 @@ fn message(json: &str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn agent_may_speak_unless_a_person_has_the_conversation() {
@@ -393,28 +336,5 @@ mod tests {
         assert_eq!(terms.to_json(), "{\"mode\":\"echo\"}");
         assert_eq!(Terms::read("{\"mode\":\"echo\"}"), terms);
         assert_eq!(Terms::read("{}").mode, Mode::Live);
-    }
-
-    proptest! {
-        /// Turns that want to begin at any times: each that is put off may begin at the time that it was told, no window holds more
-        /// than its number, and none is put off for longer than a minute.
-        #[test]
-        fn window_never_holds_more_than_its_number(most in 1u32..5, steps in prop::collection::vec(0i64..90_000_000, 1..60)) {
-            let (mut known, mut now) = (None, 0);
-            let mut begun: Vec<(Micros, Micros)> = Vec::new();
-            for step in steps {
-                now += step;
-                let window = next_window(known, most, now).or_else(|until| {
-                    assert!(until > now && until <= now + MINUTE, "a wait of at most a minute");
-                    now = until;
-                    next_window(known, most, now)
-                });
-                let window = window.expect("it may begin when it was told to");
-                known = Some(window);
-                begun.push((window.0, now));
-                let of_window = begun.iter().filter(|(began, _)| *began == window.0).count();
-                prop_assert!(of_window <= most as usize, "{begun:?}");
-            }
-        }
     }
 }

@@ -19,6 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["queue", "retry"],
     &["queue", "flush"],
     &["queue", "delete"],
+    &["queue", "cancel"],
     &["conversations"],
     &["conversations", "list"],
     &["users"],

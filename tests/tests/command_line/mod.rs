@@ -10,6 +10,7 @@ mod secrets;
 mod serve;
 mod terminal;
 mod trouble;
+mod turns;
 mod typing;
 
 use arcuate_tests::host::{Host, Setup};
