@@ -16,7 +16,11 @@ use plugin_api::types::Mode;
 use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(web_api::router()).merge(conversations::router()).merge(takeover::router()).merge(send::router())
+    OpenApiRouter::default()
+        .merge(web_api::router())
+        .merge(conversations::router())
+        .merge(takeover::router())
+        .merge(send::router())
 }
 
 /// Who is to answer what comes from this instance and platform: the first route that matches.

@@ -120,12 +120,13 @@ async fn post(store: &Store, actor: Option<&Actor>, checked: Checked, key: Optio
 }
 
 fn target(send: &Send) -> Result<Target> {
-    let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let given =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     match (given(&send.platform), given(&send.platform_user_id), given(&send.conversation_id)) {
         (None, None, Some(id)) => conversation_id(&id).map(Target::Conversation),
         (Some(platform), Some(platform_user_id), None) => Ok(Target::Person { platform, platform_user_id }),
-        _ => Err(Error::Invalid(
-            "say to whom: either conversation_id, or platform and platform_user_id together".into(),
-        )),
+        _ => {
+            Err(Error::Invalid("say to whom: either conversation_id, or platform and platform_user_id together".into()))
+        }
     }
 }

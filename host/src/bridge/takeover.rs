@@ -104,17 +104,12 @@ pub async fn optional_body<T: serde::de::DeserializeOwned + Default>(request: Re
     }
 }
 
-pub async fn take_over(
-    store: &Store,
-    actor: &Actor,
-    id: &str,
-    sender: &str,
-    minutes: Option<f64>,
-) -> Result<Value> {
+pub async fn take_over(store: &Store, actor: &Actor, id: &str, sender: &str, minutes: Option<f64>) -> Result<Value> {
     let sender = checked_sender(sender)?;
     let length = minutes.map(micros).transpose()?;
     let id = conversation_id(id)?;
-    let deed = Deed::done(actor, "conversations.takeover", id.to_string(), json!({ "for": sender, "minutes": minutes }));
+    let deed =
+        Deed::done(actor, "conversations.takeover", id.to_string(), json!({ "for": sender, "minutes": minutes }));
     let row = store.write(move |tx| {
         let row = tx.take_over_conversation(id, &sender, length.map(|length| clock::now().saturating_add(length)))?;
         tx.audit(&deed)?;
@@ -139,7 +134,9 @@ fn micros(minutes: f64) -> Result<Micros> {
     if minutes > 0.0 && minutes <= MOST_MINUTES {
         Ok((minutes * MICROS_PER_MINUTE).ceil() as Micros)
     } else {
-        Err(Error::Invalid(format!("minutes must be more than 0 and at most {MOST_MINUTES}, a week; leave it out for no end")))
+        Err(Error::Invalid(format!(
+            "minutes must be more than 0 and at most {MOST_MINUTES}, a week; leave it out for no end"
+        )))
     }
 }
 

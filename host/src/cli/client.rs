@@ -64,7 +64,8 @@ impl Client {
         let status = answer.status();
         let mut body = answer.into_body();
         if status != StatusCode::OK {
-            let text = Limited::new(body, LARGEST_ANSWER).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
+            let text =
+                Limited::new(body, LARGEST_ANSWER).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
             let value = serde_json::from_slice::<Value>(&text).unwrap_or_default();
             return Err(self.refusal(status, value["error"].as_str().unwrap_or_default()));
         }

@@ -7,8 +7,8 @@ use super::person_data;
 use super::session::Desk;
 use super::table::{Fit, Table, pairs};
 use super::view::{Filters, View, counted, field, items};
-use crate::admin::users::{self, MergeInto, SplitOff};
 use crate::admin;
+use crate::admin::users::{self, MergeInto, SplitOff};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::http::Params;
@@ -80,7 +80,9 @@ async fn split(id: &str, profile: Option<&str>, desk: &Desk, view: &View) -> Res
         Some(Some((platform, user))) => {
             SplitOff { platform: Some(platform.into()), platform_user_id: Some(user.into()) }
         }
-        Some(None) => return Err(Error::Invalid("a profile is named PLATFORM:USER_ID, as `users list` shows it".into())),
+        Some(None) => {
+            return Err(Error::Invalid("a profile is named PLATFORM:USER_ID, as `users list` shows it".into()));
+        }
     };
     let split = match desk {
         Desk::Host(host) => host.post(&format!("users/{id}/split"), &off).await,
@@ -97,8 +99,10 @@ async fn split(id: &str, profile: Option<&str>, desk: &Desk, view: &View) -> Res
 /// A person with all profiles.
 pub(super) fn details(person: &Value, view: &View) -> String {
     let now = clock::now();
-    let merged: Vec<_> =
-        items(person, "merged").iter().map(|one| format!("{} ({})", field(one, "id"), line(&field(one, "name")))).collect();
+    let merged: Vec<_> = items(person, "merged")
+        .iter()
+        .map(|one| format!("{} ({})", field(one, "id"), line(&field(one, "name"))))
+        .collect();
     let told = pairs(
         &[
             ("id", field(person, "id")),

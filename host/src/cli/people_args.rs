@@ -36,7 +36,7 @@ pub(super) enum Conversations {
         /// Who speaks there now
         #[arg(long, value_name = "NAME", default_value = crate::bridge::takeover::OPERATOR)]
         sender: String,
-        /// For how long, fractions too, a week at most; else until it is released
+        /// For how long, a week at most; else until it is released
         #[arg(long, value_name = "N")]
         minutes: Option<f64>,
     },
@@ -104,10 +104,9 @@ pub(super) enum Users {
 
 /// A message to somebody who wrote before.
 #[derive(Debug, Args)]
-#[group(id = "whom", required = true, multiple = true, args = ["conversation", "platform", "user"])]
 pub(super) struct SendArgs {
     /// One conversation, as `conversations list` shows it
-    #[arg(long, value_name = "ID", conflicts_with_all = ["platform", "user"])]
+    #[arg(long, value_name = "ID", required_unless_present = "platform", conflicts_with_all = ["platform", "user"])]
     pub conversation: Option<String>,
     /// Where the person is
     #[arg(long, requires = "user")]

@@ -80,7 +80,8 @@ impl Output {
     fn keep(mut self) -> Result<()> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         // Never over a file that somebody made meanwhile.
-        let kept = synced.and_then(|()| fs::hard_link(&self.part, &self.path)).and_then(|()| fs::remove_file(&self.part));
+        let kept =
+            synced.and_then(|()| fs::hard_link(&self.part, &self.path)).and_then(|()| fs::remove_file(&self.part));
         kept.map_err(|error| failed(&self.path, &error))
     }
 }
@@ -160,12 +161,8 @@ fn complain_whole(text: &str) {
 struct Removed([u64; 4]);
 
 impl Removed {
-    const NAMES: [(&str, &str); 4] = [
-        ("conversations", "conversation"),
-        ("messages", "message"),
-        ("files", "file"),
-        ("profiles", "profile"),
-    ];
+    const NAMES: [(&str, &str); 4] =
+        [("conversations", "conversation"), ("messages", "message"), ("files", "file"), ("profiles", "profile")];
 
     fn add(&mut self, step: &Value) {
         for (sum, (name, _)) in self.0.iter_mut().zip(Self::NAMES) {

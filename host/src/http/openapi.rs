@@ -236,7 +236,10 @@ fn room_key(method: &str, path: &str) -> Option<KeyUse> {
 fn is_limited(method: &str, path: &str) -> bool {
     let Some(path) = path.strip_prefix("/api/v1/").filter(|_| method == "post") else { return false };
     let segments: Vec<&str> = path.split('/').collect();
-    matches!(segments.as_slice(), ["rooms"] | ["rooms", _, "messages" | "files"] | ["dm"] | ["hook", _] | ["broadcast"] | ["send"])
+    matches!(
+        segments.as_slice(),
+        ["rooms"] | ["rooms", _, "messages" | "files"] | ["dm"] | ["hook", _] | ["broadcast"] | ["send"]
+    )
 }
 
 /// What follows for an operation from what it takes.

@@ -35,7 +35,8 @@ pub struct FileRow {
     pub created_at: Micros,
 }
 
-pub(super) const COLUMNS: &str = "select f.event, f.id, r.id, f.sender, f.filename, f.content_type, f.size, f.hash, f.created_at
+pub(super) const COLUMNS: &str =
+    "select f.event, f.id, r.id, f.sender, f.filename, f.content_type, f.size, f.hash, f.created_at
      from files f join rooms r on r.key = f.room";
 
 impl Tx<'_> {

@@ -70,7 +70,9 @@ impl Tx<'_> {
             let to = match before {
                 Some(before) => before,
                 None if self.read().profile_count(holder)? > 1 => self.new_person(&name)?,
-                None => return Err(Error::Conflict(format!("{id} has no other profile, so there is nothing to split"))),
+                None => {
+                    return Err(Error::Conflict(format!("{id} has no other profile, so there is nothing to split")));
+                }
             };
             self.execute("update platform_profiles set user = ?2, merged_from = null where key = ?1", [profile, to])?;
             self.execute("update users set merged_into = null where key = ?1", [to])?;

@@ -48,7 +48,8 @@ impl Tx<'_> {
         let mut statement = self.prepare(sql)?;
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
         let found = statement.query_row([KEYS, key], row).optional().map_err(sql_error)?;
-        let gone = || Error::Conflict("the message of this Idempotency-Key was deleted since; send with a new key".into());
+        let gone =
+            || Error::Conflict("the message of this Idempotency-Key was deleted since; send with a new key".into());
         let (seq, created_at, json) = found.ok_or_else(gone)?;
         let first = Message::from_json(&json)?;
         if first.edit_count == 0 && !draft.says_the_same(&first) {
@@ -75,10 +76,13 @@ impl Read<'_> {
         let row = |row: &rusqlite::Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?]);
         let found = statement.query_row([platform, platform_user_id], row).optional().map_err(sql_error)?;
         let nobody = || {
-            Error::NotFound(format!("nobody with the id {platform_user_id} has written on {platform} yet; they have to write first"))
+            Error::NotFound(format!(
+                "nobody with the id {platform_user_id} has written on {platform} yet; they have to write first"
+            ))
         };
         let profile = found.ok_or_else(nobody)?;
-        let sql = "select c.id from conversation_people q join conversations c on c.key = q.conversation and c.instance <> ''
+        let sql =
+            "select c.id from conversation_people q join conversations c on c.key = q.conversation and c.instance <> ''
                    where q.profile = ?1
                      and not exists (select 1 from conversation_people o join platform_profiles op on op.key = o.profile
                                      where o.conversation = c.key and op.user <> ?2)

@@ -17,8 +17,7 @@ const TURNS: u32 = 500;
 const CLEARED: u32 = 100;
 
 /// Narrows a query of `conversations c` to those that somebody has; `{NOW}` is the parameter with the time.
-pub(super) const IS_TAKEN: &str =
-    "c.taken_by is not null and (c.taken_until is null or c.taken_until > {NOW})";
+pub(super) const IS_TAKEN: &str = "c.taken_by is not null and (c.taken_until is null or c.taken_until > {NOW})";
 
 /// Who has a conversation, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +36,12 @@ impl Taken {
 
 impl Tx<'_> {
     /// The agent is silent there from now on. Whoever has it already may set another time.
-    pub fn take_over_conversation(&mut self, id: ConversationId, sender: &str, until: Option<Micros>) -> Result<ConversationRow> {
+    pub fn take_over_conversation(
+        &mut self,
+        id: ConversationId,
+        sender: &str,
+        until: Option<Micros>,
+    ) -> Result<ConversationRow> {
         let row = self.read().conversation(id)?.ok_or_else(|| unknown_conversation(id))?;
         check_holder(&row, sender)?;
         self.clear_ended_takeovers()?;

@@ -502,7 +502,11 @@ async fn use_everything(fixture: &mut Fixture) {
             for (platform, user) in
                 [(None, None), (Some("web_chat"), None), (None, Some(user)), (Some("web_chat"), Some(user))]
             {
-                read.conversations(&ConversationFilter { platform: platform.map(Into::into), user, taken: None }, None, 10)?;
+                read.conversations(
+                    &ConversationFilter { platform: platform.map(Into::into), user, taken: None },
+                    None,
+                    10,
+                )?;
             }
             read.sessions(Some(0), 0, 10)?;
             assert_eq!(read.bridge_responses(0, 10)?.len(), 1);

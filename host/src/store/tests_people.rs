@@ -85,7 +85,11 @@ pub(super) async fn use_all(store: &Store) {
             let alone: Vec<_> = conversations.iter().map(|conversation| conversation.is_alone).collect();
             assert_eq!(alone, [true, false, true]);
             let texts = read.export_messages(key, &conversations[1], 0)?.0;
-            assert_eq!(texts.iter().map(|message| message.is_own).collect::<Vec<_>>(), [true, true, false], "{texts:?}");
+            assert_eq!(
+                texts.iter().map(|message| message.is_own).collect::<Vec<_>>(),
+                [true, true, false],
+                "{texts:?}"
+            );
             read.export_files(key, conversations[0].room, i64::MAX)?;
             read.export_deliveries(&BTreeSet::from([conversations[0].id.to_string()]), 0)
         })
