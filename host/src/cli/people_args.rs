@@ -65,7 +65,7 @@ pub(super) enum Users {
         /// As `users list` shows it; that of a merged person leads to the other one
         id: String,
     },
-    /// Makes one person of two: the first one's profiles and conversations move
+    /// Makes one person of two: the first one's profiles move
     #[command(after_help = USERS_MERGE)]
     Merge {
         /// Whose profiles move
@@ -112,14 +112,14 @@ pub(super) struct SendArgs {
     #[arg(long, requires = "user")]
     pub platform: Option<String>,
     /// What the platform calls the person
-    #[arg(long, value_name = "PLATFORM_USER_ID", requires = "platform")]
+    #[arg(long, value_name = "ID", requires = "platform")]
     pub user: Option<String>,
     /// Who writes
     #[arg(long, value_name = "NAME", default_value = crate::bridge::takeover::OPERATOR)]
     pub sender: String,
     /// With the same key again nothing is sent
     #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
+    pub key: Option<String>,
     /// What to say; - reads it from stdin
     pub text: String,
 }

@@ -173,17 +173,7 @@ async fn send_says_it_now_or_when_the_host_starts() {
     for situation in Situation::BOTH {
         situation.of(&mut host).await;
         let words = format!("{situation:?}");
-        let whom = [
-            "send",
-            "--platform",
-            "bridge",
-            "--user",
-            uid.as_str(),
-            "--idempotency-key",
-            words.as_str(),
-            "--sender",
-            "ada",
-        ];
+        let whom = ["send", "--platform", "bridge", "--user", uid.as_str(), "--key", words.as_str(), "--sender", "ada"];
         let sent = json(&host, &[&whom[..], &[words.as_str()]].concat());
         assert_eq!((&sent["content"], &sent["sender"]), (&json!(words), &json!("ada")));
         assert_eq!(json(&host, &[&whom[..], &[words.as_str()]].concat()), sent, "the same key");
