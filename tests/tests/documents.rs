@@ -53,6 +53,11 @@ async fn agents_page_does_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_page_does_what_it_says() {
+    follow("docs/people.md", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn access_page_does_what_it_says() {
     follow("docs/access.md", &["curl"]).await;
 }

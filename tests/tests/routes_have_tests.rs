@@ -82,6 +82,7 @@ const STORIES: &str = "
     get    /openapi.json                                describe            openapi_is_the_same_at_both_addresses
     get    /llms.txt                                    describe            texts_for_agents_are_one_and_hold_the_hosts_address_and_limits
     get    /skills/SKILL.md                             describe            texts_for_agents_are_one_and_hold_the_hosts_address_and_limits
+    post   /send                                        send                send_reaches_the_persons_latest_conversation_like_any_message
     post   /ws-ticket                                   access/tickets      ticket_opens_one_get_request
     post   /admin/retention/run                         chat_retention      run_deletes_the_oldest_beyond_the_limit_and_says_how_many
 ";

@@ -234,6 +234,11 @@ async fn store_of_the_second_version_is_served_with_all_that_was_in_it() {
     assert_eq!((turns.count(), jobs.iter().filter(|job| job["kind"] == "webhook").count()), (12, 1), "{queue}");
     let listed = host.operator().get("/api/v1/admin/conversations").await.ok();
     assert_eq!(listed["conversations"].as_array().map(Vec::len), Some(4), "{listed}");
+    for conversation in listed["conversations"].as_array().expect("conversations") {
+        let user = conversation["user"]["id"].as_str().expect("an id");
+        let theirs = host.get(&format!("/api/v1/conversations?user={user}")).await.ok();
+        assert!(theirs.to_string().contains(conversation["id"].as_str().expect("an id")), "{theirs}");
+    }
     let posted = host.say(lab, "and on it goes").await;
     assert!(posted["seq"].as_i64() > Some(60), "{posted}");
 }

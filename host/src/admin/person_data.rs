@@ -106,9 +106,9 @@ pub async fn forget(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
     }
     let (begun, user) = (Instant::now(), row.user.key);
     let (mut removed, mut done) = (Removed::default(), false);
-    while !done && begun.elapsed() < WORKS {
+    while !done {
         let step = Instant::now();
-        let (before, actor, is_last) = (removed, actor.clone(), begun.elapsed() + WORKS / 4 > WORKS);
+        let (before, actor, is_last) = (removed, actor.clone(), begun.elapsed() > WORKS);
         let (hashes, after, all) = store
             .write_patiently(move |tx| {
                 let step = tx.forget_some(user)?;

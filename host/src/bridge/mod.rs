@@ -20,3 +20,16 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(takeover::router())
         .merge(send::router())
 }
+
+/// Who is to answer what comes from this instance and platform: the first route that matches.
+pub fn turn_for(config: &Config, instance: &str, platform: &str) -> Turn {
+    let Some(route) = config.route_for(instance, platform) else { return Turn::Nobody };
+    match (&route.mode, &route.to) {
+        (config::Mode::Listen, _) => Turn::Nobody,
+        (_, RouteTarget::Inbox) => Turn::Inbox,
+        (mode, RouteTarget::Instance(agent)) => {
+            let mode = if *mode == config::Mode::Echo { Mode::Echo } else { Mode::Live };
+            Turn::Agent { instance: agent.clone(), mode }
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(super) enum Conversations {
         /// Who speaks there now
         #[arg(long, value_name = "NAME", default_value = crate::bridge::takeover::OPERATOR)]
         sender: String,
-        /// For how long, fractions too, a week at most; else until it is released
+        /// For how long, a week at most; else until it is released
         #[arg(long, value_name = "N")]
         minutes: Option<f64>,
     },
@@ -65,7 +65,7 @@ pub(super) enum Users {
         /// As `users list` shows it; that of a merged person leads to the other one
         id: String,
     },
-    /// Makes one person of two: the first one's profiles and conversations move
+    /// Makes one person of two: the first one's profiles move
     #[command(after_help = USERS_MERGE)]
     Merge {
         /// Whose profiles move
@@ -104,23 +104,22 @@ pub(super) enum Users {
 
 /// A message to somebody who wrote before.
 #[derive(Debug, Args)]
-#[group(id = "whom", required = true, multiple = true, args = ["conversation", "platform", "user"])]
 pub(super) struct SendArgs {
     /// One conversation, as `conversations list` shows it
-    #[arg(long, value_name = "ID", conflicts_with_all = ["platform", "user"])]
+    #[arg(long, value_name = "ID", required_unless_present = "platform", conflicts_with_all = ["platform", "user"])]
     pub conversation: Option<String>,
     /// Where the person is
     #[arg(long, requires = "user")]
     pub platform: Option<String>,
     /// What the platform calls the person
-    #[arg(long, value_name = "PLATFORM_USER_ID", requires = "platform")]
+    #[arg(long, value_name = "ID", requires = "platform")]
     pub user: Option<String>,
     /// Who writes
     #[arg(long, value_name = "NAME", default_value = crate::bridge::takeover::OPERATOR)]
     pub sender: String,
     /// With the same key again nothing is sent
     #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
+    pub key: Option<String>,
     /// What to say; - reads it from stdin
     pub text: String,
 }

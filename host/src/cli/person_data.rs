@@ -202,3 +202,37 @@ impl Removed {
         format!("forgotten: {} removed\nnot removed, see docs/people.md:\n{elsewhere}", self.text())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_together_and_the_last_says_that_it_is_whole() {
+        let text = "{\"kind\":\"message\",\"text\":\"Zoë\"}\n{\"kind\":\"end\"}\n";
+        let mut given = String::new();
+        let mut lines = Lines::new(|text: &str| {
+            given.push_str(text);
+            Ok(())
+        });
+        for byte in text.as_bytes() {
+            lines.take(&[*byte]).unwrap();
+        }
+        assert_eq!((lines.finish(), lines.lines, lines.bytes), (Ok(()), 2, text.len() as u64));
+        assert_eq!(given, text);
+    }
+
+    #[test]
+    fn export_without_its_end_is_refused() {
+        for cut in [
+            "",
+            "{\"kind\":\"end\"}",
+            "{\"kind\":\"message\",\"metadata\":{\"kind\":\"end\"}}\n",
+            "{\"kind\":\"end\"}\n{",
+        ] {
+            let mut lines = Lines::new(|_: &str| Ok(()));
+            lines.take(cut.as_bytes()).unwrap();
+            assert!(matches!(lines.finish(), Err(Error::Unavailable(_))), "{cut}");
+        }
+    }
+}

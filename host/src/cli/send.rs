@@ -22,7 +22,7 @@ pub(super) async fn run(asked: &SendArgs, desk: &Desk, view: &View) -> Result<St
         content,
         sender: Some(asked.sender.clone()),
     };
-    let key = asked.idempotency_key.as_deref();
+    let key = asked.key.as_deref();
     let sent = match desk {
         Desk::Host(host) => host.post_once("send", &message, key).await?,
         Desk::Rest(rest) => {

@@ -92,8 +92,12 @@ impl Read<'_> {
         let user = filter.user.map(|user| *user.bytes());
         // Each filter has its index; both together go by the person, who has few.
         let narrowed = match (&filter.platform, user) {
-            (_, Some(_)) => "c.profile in (select p2.key from users u2 join platform_profiles p2 on p2.user = coalesce(u2.merged_into, u2.key)
-                                           where u2.id = ?1) and (?2 is null or c.platform = ?2)",
+            (_, Some(_)) => {
+                "c.key in (select w2.conversation from users u2
+                                  join platform_profiles p2 on p2.user = coalesce(u2.merged_into, u2.key)
+                                  join conversation_people w2 on w2.profile = p2.key where u2.id = ?1)
+                             and (?2 is null or c.platform = ?2)"
+            }
             (Some(_), None) => "?1 is null and c.platform = ?2",
             (None, None) => "?1 is null and ?2 is null",
         };

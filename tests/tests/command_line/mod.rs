@@ -3,6 +3,7 @@
 mod check;
 mod help;
 mod people;
+mod people_deeds;
 mod plugins;
 mod queue;
 mod rooms;
