@@ -133,9 +133,11 @@ fn maintainer_scripts_are_shell_and_leave_the_store_alone() {
         let (fine, told) = told(&path, check.arg("-n").arg(root().join(&path))).expect("a shell");
         assert!(fine, "{path}: {told}");
     }
-    let mut check = Command::new("bash");
-    let (fine, told) = told("build_deb.sh", check.arg("-n").arg(root().join("packaging/build_deb.sh"))).expect("bash");
-    assert!(fine, "{told}");
+    for name in ["packaging/build_deb.sh", "packaging/try_deb.sh"] {
+        let mut check = Command::new("bash");
+        let (fine, told) = told(name, check.arg("-n").arg(root().join(name))).expect("bash");
+        assert!(fine, "{name}: {told}");
+    }
 }
 
 /// Instructions of the image, with their lines joined.

@@ -50,7 +50,10 @@ fn each_promise_names_tests_that_are_there() {
     let (_, promises) = page.split_once("## Promises").expect("a list of promises");
     let (rows, rest) = promises.split_once("## Not shown").expect("what is not shown");
     let tests = tests();
-    let is_command = |name: &str| name.starts_with("kills --rounds") || name.starts_with("storm --minutes");
+    let is_command = |name: &str| {
+        let starts = ["kills --rounds", "storm --minutes", "soak --minutes"];
+        starts.iter().any(|start| name.starts_with(start)) || (name.ends_with(".sh") && root().join(name).is_file())
+    };
     let mut count = 0;
     for row in rows.lines().filter(|line| line.starts_with("| ")).skip(1) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();

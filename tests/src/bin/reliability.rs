@@ -1,4 +1,4 @@
-//! The long way of what the tests do shortly: `storm --minutes N` and `kills --rounds N`, both with `--seed N`. Ends with 0 and one line of
+//! The long way of what the tests do shortly: `storm --minutes N`, `kills --rounds N` and `soak --minutes N`, with `--seed N`. Ends with 0 and one line of
 //! figures, or panics with what was lost. docs/RELIABILITY.md keeps the last figures.
 
 use arcuate_tests::storm::{Plan, Report, Until, run};
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 const USAGE: &str = "\
 cargo run -p arcuate-tests --bin reliability -- storm [--minutes 10] [--seed 1]
-cargo run -p arcuate-tests --bin reliability -- kills [--rounds 200] [--seed 1]";
+cargo run -p arcuate-tests --bin reliability -- kills [--rounds 200] [--seed 1]
+cargo run -p arcuate-tests --bin reliability -- soak  [--minutes 60] [--seed 1]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -26,13 +27,15 @@ fn plan(words: &[&str]) -> Option<Plan> {
     let pairs: Vec<(&str, u64)> = pairs.collect::<Option<_>>()?;
     let option = |name: &str, usual: u64| pairs.iter().find(|(key, _)| *key == name).map_or(usual, |(_, value)| *value);
     let known = match *command {
-        "storm" => ["--minutes", "--seed"],
+        "storm" | "soak" => ["--minutes", "--seed"],
         "kills" => ["--rounds", "--seed"],
         _ => return None,
     };
     let seed = option("--seed", 1);
+    let minutes = |usual: u64| Until::Passed(Duration::from_secs(60 * option("--minutes", usual)));
     pairs.iter().all(|(key, _)| known.contains(key)).then(|| match *command {
-        "storm" => Plan::storm(seed, Until::Passed(Duration::from_secs(60 * option("--minutes", 10)))),
+        "storm" => Plan::storm(seed, minutes(10)),
+        "soak" => Plan::soak(seed, minutes(60)),
         _ => Plan::kills(seed, Until::Kills(option("--rounds", 200))),
     })
 }

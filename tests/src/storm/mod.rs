@@ -4,6 +4,7 @@
 mod ledger;
 mod operators;
 mod people;
+mod size;
 
 use crate::agent::{Agent, Fault, Manner};
 use crate::chance::draw;
@@ -17,6 +18,7 @@ use ledger::Ledger;
 use operators::Operators;
 use people::{Talking, Weather};
 use serde_json::{Value, json};
+use size::Size;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -55,8 +57,8 @@ pub enum Until {
 pub struct Plan {
     pub seed: u64,
     pub until: Until,
-    /// Milliseconds from a start to the next kill, at most.
-    pub peace: u64,
+    /// Milliseconds from a start to the next kill, at most; None: it is never killed, and its memory is watched.
+    pub peace: Option<u64>,
     /// Whether operators interfere.
     pub operators: bool,
 }
@@ -64,12 +66,24 @@ pub struct Plan {
 impl Plan {
     /// One kill after the other, and nobody interferes.
     pub fn kills(seed: u64, until: Until) -> Self {
-        Self { seed, until, peace: 1500, operators: false }
+        Self { seed, until, peace: Some(1500), operators: false }
     }
 
     /// A kill every few seconds, and operators at work in between.
     pub fn storm(seed: u64, until: Until) -> Self {
-        Self { seed, until, peace: 5000, operators: true }
+        Self { seed, until, peace: Some(5000), operators: true }
+    }
+
+    fn is_over(&self, kills: u64, begun: Instant) -> bool {
+        match self.until {
+            Until::Kills(most) => kills >= most,
+            Until::Passed(time) => begun.elapsed() >= time,
+        }
+    }
+
+    /// The same load on a host that nobody touches, for as long as one likes.
+    pub fn soak(seed: u64, until: Until) -> Self {
+        Self { seed, until, peace: None, operators: false }
     }
 }
 
@@ -86,6 +100,8 @@ pub struct Report {
     events_delivered: usize,
     /// What operators did, by the deed's name; of those that the host took.
     deeds: BTreeMap<&'static str, usize>,
+    /// Of a host that was never killed.
+    size: Option<Size>,
 }
 
 /// Everything around the host.
@@ -114,19 +130,15 @@ pub async fn run(test: &str, plan: Plan) -> Option<Report> {
     let (over, is_over) = watch::channel(false);
     let weather = Weather { seed: plan.seed, is_over };
     let crowd = stage.people(&weather, plan.operators);
-    let kills = stage.rage(&plan, &weather, begun).await;
+    let (kills, size) = match plan.peace {
+        Some(peace) => (stage.rage(&plan, peace, &weather, begun).await, None),
+        None => (0, Some(size::watch(&stage.host, || plan.is_over(0, begun)).await)),
+    };
     let faults = stage.calm_down();
     over.send_replace(true);
     let lasted = begun.elapsed();
-    let mut report = Report {
-        plan,
-        kills,
-        lasted,
-        acknowledged: BTreeMap::new(),
-        faults,
-        events_delivered: 0,
-        deeds: BTreeMap::new(),
-    };
+    let (acknowledged, deeds) = (BTreeMap::new(), BTreeMap::new());
+    let mut report = Report { plan, kills, lasted, acknowledged, faults, events_delivered: 0, deeds, size };
     stage.take_stock(crowd, &mut report).await;
     Some(report)
 }
@@ -173,17 +185,14 @@ impl Stage {
     }
 
     /// Kills until it is time; answers how often.
-    async fn rage(&mut self, plan: &Plan, weather: &Weather, begun: Instant) -> u64 {
+    async fn rage(&mut self, plan: &Plan, peace: u64, weather: &Weather, begun: Instant) -> u64 {
         let mut kills = 0;
-        while match plan.until {
-            Until::Kills(most) => kills < most,
-            Until::Passed(time) => begun.elapsed() < time,
-        } {
+        while !plan.is_over(kills, begun) {
             // Some in the middle of the work, the others at any moment, also while it starts.
             if kills % 2 == 0 {
                 self.host.until_listening().await;
             }
-            sleep(weather.moment(&format!("kill {kills}"), plan.peace)).await;
+            sleep(weather.moment(&format!("kill {kills}"), peace)).await;
             self.host.kill_9();
             self.host.assert_config_is_whole();
             self.host.spawn_again();
@@ -266,6 +275,7 @@ impl fmt::Display for Report {
             self.events_delivered,
             self.faults,
             self.deeds,
-        )
+        )?;
+        self.size.as_ref().map_or(Ok(()), |size| write!(f, "; {size}"))
     }
 }
