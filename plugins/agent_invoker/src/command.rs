@@ -53,7 +53,7 @@ impl Program {
         let child = self.command().spawn().map_err(|error| self.unstartable(&error))?;
         let mut run = Run::new(child);
         let mut said = Said::default();
-        let status = match timeout(self.timeout, run.to_its_end(body, &mut said)).await {
+        let status = match timeout(self.timeout, run.end(body, &mut said)).await {
             Ok(ended) => ended?,
             Err(_) => {
                 let seconds = self.timeout.as_secs_f64();
@@ -99,7 +99,7 @@ impl Run {
     }
 
     /// Feeds it, reads it, and waits for its end.
-    async fn to_its_end(&mut self, body: Vec<u8>, said: &mut Said) -> Result<ExitStatus, Failure> {
+    async fn end(&mut self, body: Vec<u8>, said: &mut Said) -> Result<ExitStatus, Failure> {
         let (stdin, stdout, stderr) = (self.child.stdin.take(), self.child.stdout.take(), self.child.stderr.take());
         let Said { output, errors } = said;
         let talking = async {

@@ -100,9 +100,9 @@ impl Desk {
         }
     }
 
-    /// Waits until nothing lies on it.
+    /// Waits a moment for what is being taken off.
     pub(crate) async fn is_free(&self) {
-        drop(self.place.occupied.lock().await);
+        let _ = timeout(FAREWELL, self.place.occupied.lock()).await;
     }
 
     /// Takes off what a crash, or a server that was away, has left there.

@@ -104,7 +104,7 @@ fn trace(newest_first: Vec<Value>, otid: &str) -> Trace {
     }
 }
 
-fn second<'a>((_, message): (usize, &'a Value)) -> &'a Value {
+fn second((_, message): (usize, &Value)) -> &Value {
     message
 }
 

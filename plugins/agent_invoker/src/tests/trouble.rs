@@ -28,6 +28,35 @@ async fn agent_that_is_not_there_is_asked_again() {
 }
 
 #[tokio::test]
+async fn each_way_to_go_wrong_is_judged_alike_by_both_dialects() {
+    let head = || Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n".to_vec());
+    let flood = || {
+        let open = Step::Send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec());
+        vec![open, Step::Flood(format!("1000\r\n{}\r\n", "x".repeat(4096)).into())]
+    };
+    let endless_stream = || vec![stream_head(), Step::Flood(format!("1000\r\n{}\r\n", "x".repeat(4096)).into())];
+    for backend in ["http", "openai"] {
+        let scripts = [
+            (answer(500, "", ""), false),
+            (answer(429, "retry-after: 1\r\n", ""), false),
+            (answer(200, "", "<html>"), true),
+            (vec![], true),
+            (vec![Step::Hang], true),
+            (vec![head(), Step::Hang], true),
+            (vec![stream_head(), Step::Hang], true),
+            (flood(), true),
+            (endless_stream(), true),
+        ];
+        for (number, (script, in_doubt)) in scripts.into_iter().enumerate() {
+            let agent = Agent::playing([script]).await;
+            let (fake, invoker) = asking(&agent, backend, json!({"timeout": 0.5, "first_token_timeout": 0.4}));
+            let (why, uncertain, _) = retried(invoker.handle(fake.turn("hi")).await);
+            assert_eq!(uncertain, in_doubt, "{backend}, {number}: {why}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn agent_that_speaks_no_tls_is_told_as_such() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
