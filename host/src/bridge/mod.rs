@@ -5,7 +5,10 @@ pub mod ingest;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
+mod web_api_operators;
+mod web_api_pollers;
 mod web_api_shapes;
+mod web_api_visitors;
 
 use crate::config::{self, Config, RouteTarget};
 use crate::state::App;

@@ -45,6 +45,7 @@ mod room_deletion;
 mod room_list;
 mod rooms;
 mod search;
+mod sessions_end;
 pub mod slots;
 mod streams;
 mod threads;
@@ -92,6 +93,7 @@ pub use room_deletion::Purged;
 pub use room_list::{ListedRoom, RoomPlace, RoomQuery};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
+pub use sessions_end::Forgotten;
 pub use stats::Stats;
 pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use threads::{Reply, Thread};
@@ -368,6 +370,8 @@ mod tests_messages;
 mod tests_queue;
 #[cfg(test)]
 mod tests_rooms;
+#[cfg(test)]
+mod tests_sessions_end;
 #[cfg(test)]
 mod tests_slices;
 #[cfg(test)]

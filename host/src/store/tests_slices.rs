@@ -13,4 +13,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_webhooks::use_webhooks(store).await;
     super::tests_audit::use_all(store).await;
     super::tests_queue::use_all(store).await;
+    super::tests_sessions_end::use_all(store).await;
 }

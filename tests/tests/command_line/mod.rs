@@ -5,6 +5,7 @@ mod help;
 mod people;
 mod plugins;
 mod queue;
+mod queue_held;
 mod rooms;
 mod secrets;
 mod serve;
