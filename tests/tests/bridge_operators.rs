@@ -33,7 +33,7 @@ async fn operators_actions_want_the_admin_key_and_the_right_method() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn config_tells_the_timeout_and_no_keys_and_is_not_changed() {
-    for (seconds, shown) in [("", json!(1800)), ("session_timeout_seconds = 0.5", json!(0.5))] {
+    for (seconds, shown) in [("", json!(1800)), ("session_timeout_seconds = 1.5", json!(1.5))] {
         let host = Host::start(&format!("{CONFIG}{seconds}\n")).await;
         let config = operator(&host).get(&format!("{API}config")).await.data();
         assert_eq!(config, json!({ "session_timeout": shown }));
@@ -44,10 +44,15 @@ async fn config_tells_the_timeout_and_no_keys_and_is_not_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cleanup_forgets_no_session_so_that_a_late_answer_arrives() {
-    let inbox = "session_timeout_seconds = 0.01\n[[routes]]\nfrom = \"bridge\"\nto = \"inbox\"\n";
+    let inbox = "session_timeout_seconds = 1\n[[routes]]\nfrom = \"bridge\"\nto = \"inbox\"\n";
     let host = Host::start(&format!("{CONFIG}{inbox}")).await;
     let visitor = Visitor::new(host.client(), "session_1");
     visitor.say("Hello?").await;
+    let idle = async || {
+        let data = operator(&host).get(&format!("{API}sessions")).await.data();
+        (data["sessions"] == json!([])).then_some(())
+    };
+    until_async("the session is inactive", PATIENCE, idle).await;
     let cleaned = operator(&host).post(&format!("{API}cleanup"), &json!({})).await.data();
     assert_eq!(cleaned["cleaned_count"], 0);
     assert!(cleaned["message"].as_str().is_some_and(|text| text.contains("kept")), "{cleaned}");

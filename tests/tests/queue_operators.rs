@@ -116,8 +116,8 @@ async fn filters_find_jobs_by_error_and_age_and_deeds_take_the_same() {
     let failed = until_jobs(&host, "state=failed", 3).await;
     let operator = host.operator();
     let error = failed[0]["last_error"].as_str().expect("an error").to_uppercase();
-    let part: String = error.chars().filter(char::is_ascii_alphabetic).take(4).collect();
-    assert!(error.contains(&part) && !part.is_empty(), "{error}");
+    let part = "REFUSED";
+    assert!(error.contains(part), "{error}");
     assert_eq!(jobs(&operator, &format!("error={part}")).await.len(), 3, "capitals do not count");
     assert_eq!(jobs(&operator, "error=never_said").await.len(), 0);
     assert_eq!(jobs(&operator, "newer_than=1h&state=failed").await.len(), 3);
@@ -199,4 +199,29 @@ async fn ended_jobs_go_after_their_days_at_the_start_and_when_asked() {
     host.post("/api/v1/admin/retention/run", &json!({})).await.ok();
     assert_eq!(jobs(&host.operator(), "").await.len(), 1, "0 days: for ever");
     assert!(host.log().contains("jobs that ended long ago were removed"), "it is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_that_the_host_refused_is_taken_by_the_host_when_retried() {
+    let mut host = Host::start("").await;
+    host.terminate().await;
+    // As an earlier host with narrower bounds would have left it; no plugin could read this.
+    let kept = json!({ "platform": "web_chat", "message": { "external_id": "s/1/", "conversation": "s", "platform_user_id": "7",
+                       "content": "refused once" } });
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    let sql = "insert into queue (id, kind, instance, lane, state, runnable, attempts, max_attempts, next_at, payload, created_at, finished_at)
+               values (x'01a1ff6cffdf75d193c17a65961736c5', 'ingest', 'assistant', 'message:1', 'failed', 0, 1, 1, 1, ?1, 1, 9000000000000000)";
+    store.execute(sql, [kept.to_string()]).expect("a dead letter");
+    let rest = "insert into ingested (instance, external_id) values ('assistant', 's/1/');
+                insert into queue_counts (instance, state, count) values ('assistant', 'failed', 1)";
+    store.execute_batch(rest).expect("its traces");
+    drop(store);
+    host.start_again().await;
+    let operator = host.operator();
+    assert_eq!(deed(&operator, "retry", json!({ "state": "failed" })).await, json!({ "affected": 1 }));
+    until_jobs(&host, "state=completed&kind=ingest", 1).await;
+    let list = host.get("/api/v1/conversations").await.ok();
+    let room = list["conversations"][0]["room_id"].as_str().expect("a room");
+    let messages = host.get(&format!("/api/v1/rooms/{room}/messages")).await.ok();
+    assert_eq!((&messages[0]["content"], &messages[1]), (&json!("refused once"), &Value::Null));
 }

@@ -22,7 +22,7 @@ pub(super) enum Queue {
     #[command(after_help = RETRY, override_usage = RETRY_USAGE)]
     Retry(QueueRetry),
     /// Marks pending jobs as flushed: kept for the record, not run
-    #[command(after_help = FLUSH)]
+    #[command(after_help = FLUSH, override_usage = FLUSH_USAGE)]
     Flush(QueueFlush),
     /// Removes jobs and their record; one that runs is refused
     #[command(after_help = DELETE, override_usage = DELETE_USAGE)]
@@ -58,7 +58,7 @@ pub(super) struct Which {
     /// Only jobs of this plugin instance
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub plugin: Option<String>,
-    /// Only jobs of this kind: agent_turn, deliver, ingest, …
+    /// Only jobs of this kind: agent_turn, deliver, …
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub kind: Option<String>,
     /// Only jobs of this lane: a conversation, an endpoint
@@ -203,6 +203,10 @@ Example:
   arcuate queue flush --plugin web_chat --older-than 1h
 
 Asks first on a terminal.  JSON: {affected}";
+
+const FLUSH_USAGE: &str = "\
+arcuate queue flush --all
+       arcuate queue flush [FILTERS]";
 
 const DELETE: &str = "\
 Examples:
