@@ -108,7 +108,7 @@ pub(super) struct QueueDelete {
     #[arg(value_name = "ID", required_unless_present = "state",
           conflicts_with_all = ["state", "plugin", "kind", "lane", "older_than", "newer_than", "error"])]
     pub ids: Vec<String>,
-    /// All jobs in this state: pending, completed, failed or flushed
+    /// All jobs in this state: any but processing
     #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(DELETABLE.map(State::name)))]
     pub state: Option<String>,
     #[command(flatten)]
