@@ -40,9 +40,6 @@ const BUSY_SECONDS = 10;
 
 const SCHEMA_VERSION = 1;
 
-/** What a visitor's address may send in an hour. Counted always, enforced only with `enforce_limits`. */
-const SENDS_PER_HOUR = 120;
-
 const CONFIG_FILE = __DIR__ . '/bridge.config.php';
 
 /** Every setting with its default. The environment (BRIDGE_DB, BRIDGE_API_KEY, …) wins over the file. */
@@ -51,7 +48,8 @@ const DEFAULTS = [
     'api_key' => '',
     'admin_key' => '',
     'session_timeout' => 1800,
-    'enforce_limits' => false,
+    'enforce_limits' => true,
+    'messages_per_hour' => 120,
 ];
 
 /** What a number among the settings may be. */
@@ -570,8 +568,9 @@ function count_send(PDO $db): void
         query($db, 'insert into counters (ip_address, hour, sends) values (?, ?, 1)', $where);
     }
     $sends = query($db, 'select sends from counters where ip_address = ? and hour = ?', $where)->fetchColumn();
-    if (settings()['enforce_limits'] && $sends > SENDS_PER_HOUR) {
-        throw new Problem(429, 'Too many messages from this address, try again later', [
+    $most = settings()['messages_per_hour'];
+    if (settings()['enforce_limits'] && $sends > $most) {
+        throw new Problem(429, "Too many messages: $most an hour from one address, try again later", [
             'Retry-After' => (string) (3600 - intdiv(now(), MICROS) % 3600),
         ]);
     }
@@ -907,7 +906,10 @@ function locked(callable $work): mixed
 
 // -------------------------------------------------------------------------------------------- settings
 
-/** @return array{db: string, api_key: string, admin_key: string, session_timeout: int, enforce_limits: bool} */
+/**
+ * @return array{db: string, api_key: string, admin_key: string, session_timeout: int, enforce_limits: bool,
+ *     messages_per_hour: int}
+ */
 function settings(): array
 {
     static $settings = null;

@@ -32,17 +32,22 @@ pub struct PhpBridge {
 impl PhpBridge {
     /// None where there is no PHP, which is then told under the test's name.
     pub async fn start(test: &str) -> Option<Self> {
-        Self::serve(test, "examples/bridge_php/index.php", 4).await
+        Self::serve(test, "examples/bridge_php/index.php", 4, &[]).await
+    }
+
+    /// With further variables in its environment.
+    pub async fn start_with(test: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        Self::serve(test, "examples/bridge_php/index.php", 4, variables).await
     }
 
     /// One that fails as `misbehave` says, which at first is not at all.
     pub async fn start_faulty(test: &str) -> Option<Self> {
         // So many that one that hangs holds up nobody else's request: that would be stored after its sender had given up, which nobody
         // could see in time.
-        Self::serve(test, "tests/fixtures/faulty_bridge.php", 32).await
+        Self::serve(test, "tests/fixtures/faulty_bridge.php", 32, &[]).await
     }
 
-    async fn serve(test: &str, program: &str, workers: u32) -> Option<Self> {
+    async fn serve(test: &str, program: &str, workers: u32, variables: &[(&str, &str)]) -> Option<Self> {
         if !is_there(test) {
             return None;
         }
@@ -56,6 +61,9 @@ impl PhpBridge {
             .env("BRIDGE_API_KEY", API_KEY)
             .env("BRIDGE_ADMIN_KEY", ADMIN_KEY)
             .env("BRIDGE_FAULTS", folder.path().join("faults.json"))
+            // All visitors of a test have one address.
+            .env("BRIDGE_ENFORCE_LIMITS", "false")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the same file"))
             .stderr(log)
@@ -105,6 +113,15 @@ impl PhpBridge {
         // Who writes holds the lock over the moment in which it is empty.
         flock(&file, FlockOperation::LockShared).expect("a lock on the counters");
         serde_json::from_reader(file).unwrap_or_default()
+    }
+
+    /// Its API without a key, or with the operator's.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn operator(&self) -> Client {
+        self.client.with_token(ADMIN_KEY)
     }
 
     /// Everything said in a session, as the operator sees it.

@@ -9,6 +9,7 @@ use crate::series::{Series, Unit};
 use crate::{Result, stores};
 use arcuate::store::Store;
 use arcuate::store::slots::Policy;
+use plugin_api::Priority;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +70,7 @@ async fn insert(store: &Store, number: usize) -> Result<Instant> {
     let inserted = Arc::new(Mutex::new(Instant::now()));
     let place = inserted.clone();
     let write = move |tx: &mut arcuate::store::Tx<'_>| {
-        tx.enqueue_task(INSTANCE, &format!("lane {number}"), &Value::Null, Duration::ZERO)?;
+        tx.enqueue_task(INSTANCE, &format!("lane {number}"), &Value::Null, Duration::ZERO, Priority::Normal)?;
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         Ok(())
     };

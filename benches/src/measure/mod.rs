@@ -4,6 +4,7 @@ mod boundary;
 mod handover;
 mod lists;
 mod post;
+mod queue;
 mod read;
 mod search;
 mod slow_agent;
@@ -27,13 +28,14 @@ use tempfile::TempDir;
 type Measurement = fn(&Bench) -> Result<Vec<Row>>;
 
 /// In the order of the report.
-const ALL: [(&str, Measurement); 11] = [
+const ALL: [(&str, Measurement); 12] = [
     ("post", post::run),
     ("read", read::run),
     ("lists", lists::run),
     ("search", search::run),
     ("streams", streams::run),
     ("handover", handover::run),
+    ("queue", queue::run),
     ("visitors", visitors::run),
     ("slow_agent", slow_agent::run),
     ("webhooks", webhooks::run),

@@ -172,3 +172,52 @@ fn arrival(instance: &str, platform: &str, message: &IncomingMessage) -> Result<
         ip_address: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{JobFilter, Options};
+
+    fn store(folder: &std::path::Path) -> Store {
+        let path = folder.join("arcuate.db");
+        let options = Options { path, full_durability: false, readers: 1, existing: false };
+        Store::open(&options, Arc::default()).unwrap().0
+    }
+
+    fn message(content: &str) -> IncomingMessage {
+        serde_json::from_value(json!({
+            "external_id": "session_1/7/", "conversation": "session_1", "platform_user_id": "7", "content": content,
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn message_that_the_host_refused_is_read_again_by_the_host_and_taken_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, config) = (store(folder.path()), Config::default());
+        let items = vec![Incoming::Message(Box::new(message(&"é".repeat(CONTENT_CHARACTERS + 1))))];
+        let batch = Batch { platform: "web_chat".into(), items, puts: Vec::new() };
+        let results = ingest(&store, &config, "web_chat", batch).await.unwrap();
+        assert!(matches!(&results[..], [Ingested::Rejected { why }] if why.contains("10000")), "{results:?}");
+        let job = store.read(|read| read.jobs(&JobFilter::default(), None, 10)).await.unwrap().0.remove(0);
+        assert!(is_hosts(&job.lane) && job.kind == "ingest", "{job:?}");
+        let Outcome::Discard { why, .. } = again(&store, &config, "web_chat", &job.payload).await else {
+            panic!("it is still too long")
+        };
+        assert!(why.contains("still cannot be taken") && why.contains("10000 characters"), "{why}");
+
+        // As if its bound had grown since.
+        let kept = json!({ "platform": "web_chat", "message": message("short") }).to_string();
+        for _ in 0..2 {
+            assert_eq!(again(&store, &config, "web_chat", &kept).await, Outcome::done());
+        }
+        let events = store.read(|read| read.all_events(0, 10)).await.unwrap();
+        assert_eq!(events.len(), 1, "once");
+        assert!(matches!(again(&store, &config, "web_chat", "{").await, Outcome::Discard { .. }));
+    }
+
+    #[test]
+    fn rows_of_plugins_are_not_the_hosts() {
+        assert!(is_hosts("message:0198c0de") && !is_hosts("ingest:0198c0de") && !is_hosts("messages"));
+    }
+}

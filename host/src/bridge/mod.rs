@@ -8,7 +8,10 @@ pub mod takeover;
 mod web_api;
 mod web_api_auth;
 mod web_api_fields;
+mod web_api_operators;
+mod web_api_pollers;
 mod web_api_shapes;
+mod web_api_visitors;
 
 use crate::state::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,17 +22,4 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(conversations::router())
         .merge(takeover::router())
         .merge(send::router())
-}
-
-/// Who is to answer what comes from this instance and platform: the first route that matches.
-pub fn turn_for(config: &Config, instance: &str, platform: &str) -> Turn {
-    let Some(route) = config.route_for(instance, platform) else { return Turn::Nobody };
-    match (&route.mode, &route.to) {
-        (config::Mode::Listen, _) => Turn::Nobody,
-        (_, RouteTarget::Inbox) => Turn::Inbox,
-        (mode, RouteTarget::Instance(agent)) => {
-            let mode = if *mode == config::Mode::Echo { Mode::Echo } else { Mode::Live };
-            Turn::Agent { instance: agent.clone(), mode }
-        }
-    }
 }

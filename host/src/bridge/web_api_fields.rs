@@ -52,6 +52,14 @@ impl Fields {
         (uid.len() == 16 && uid.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| uid.to_ascii_lowercase())
     }
 
+    /// What cannot be taken back wants a plain yes.
+    pub(super) fn confirmed(&self, name: &str) -> Result<()> {
+        match self.0.get(name) {
+            Some(Value::Bool(true)) => Ok(()),
+            _ => Err(Error::Invalid(format!("{name}: must be true, because everything that visitors left is deleted"))),
+        }
+    }
+
     /// Present or not, it is a time.
     pub(super) fn check_timestamp(&self) -> Result<()> {
         let Some(value) = self.0.get("timestamp").filter(|value| !value.is_null()) else { return Ok(()) };

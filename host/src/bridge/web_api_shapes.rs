@@ -14,6 +14,7 @@ pub(super) enum Asking {
     Outbox,
     Sessions,
     SessionMessages,
+    Config,
 }
 
 /// Actions of `POST`.
@@ -26,6 +27,10 @@ pub(super) enum Telling {
     SessionResponse,
     Ack,
     Outbox,
+    Config,
+    Cleanup,
+    CleanupLogs,
+    ClearData,
 }
 
 /// What the action wants of these; the rest is ignored.
@@ -42,6 +47,8 @@ pub(super) struct BridgeBody {
     message_id: Option<i64>,
     /// Messages that were taken.
     ids: Option<Vec<i64>>,
+    /// `clear_data`: must be true.
+    confirm: Option<bool>,
     /// The widget's own idea of who the visitor is: 16 hex digits.
     uid: Option<String>,
     /// When it was written: RFC 3339, `YYYY-MM-DD HH:MM:SS` or Unix seconds.

@@ -23,7 +23,7 @@ pub(super) enum Queue {
     #[command(after_help = RETRY, override_usage = RETRY_USAGE)]
     Retry(QueueRetry),
     /// Marks pending jobs as flushed: kept for the record, not run
-    #[command(after_help = FLUSH)]
+    #[command(after_help = FLUSH, override_usage = FLUSH_USAGE)]
     Flush(QueueFlush),
     /// Removes jobs and their record; one that runs is refused
     #[command(after_help = DELETE, override_usage = DELETE_USAGE)]
@@ -62,7 +62,7 @@ pub(super) struct Which {
     /// Only jobs of this plugin instance
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub plugin: Option<String>,
-    /// Only jobs of this kind: agent_turn, deliver, ingest, …
+    /// Only jobs of this kind: agent_turn, deliver, …
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub kind: Option<String>,
     /// Only jobs of this lane: a conversation, an endpoint
@@ -112,7 +112,7 @@ pub(super) struct QueueDelete {
     #[arg(value_name = "ID", required_unless_present = "state",
           conflicts_with_all = ["state", "plugin", "kind", "lane", "older_than", "newer_than", "error"])]
     pub ids: Vec<String>,
-    /// All jobs in this state: pending, completed, failed or flushed
+    /// All jobs in this state: any but processing
     #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(DELETABLE.map(State::name)))]
     pub state: Option<String>,
     #[command(flatten)]
@@ -207,6 +207,10 @@ Example:
   arcuate queue flush --plugin web_chat --older-than 1h
 
 Asks first on a terminal.  JSON: {affected}";
+
+const FLUSH_USAGE: &str = "\
+arcuate queue flush --all
+       arcuate queue flush [FILTERS]";
 
 const DELETE: &str = "\
 Examples:

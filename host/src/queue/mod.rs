@@ -301,3 +301,6 @@ impl Observer for Watcher {
         queue.store.bus().wake_queue(instance);
     }
 }
+
+#[cfg(test)]
+mod tests;

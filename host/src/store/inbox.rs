@@ -128,10 +128,11 @@ impl Read<'_> {
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
-    /// How many wait to be fetched.
+    /// How many wait to be fetched; while the inbox is paused, none.
     pub fn inbox_waiting(&self) -> Result<i64> {
         self.number(
-            "select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'",
+            "select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'
+             and not exists (select 1 from queue_pauses where instance = 'inbox' and lane = '')",
             [],
         )
     }

@@ -52,6 +52,7 @@ mod room_turns;
 mod rooms;
 mod search;
 mod send;
+mod sessions_end;
 pub mod slots;
 mod streams;
 mod takeover;
@@ -109,6 +110,7 @@ pub use room_turns::{Origin, RoomPost, Routing, Spot};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use send::Target;
+pub use sessions_end::Forgotten;
 pub use stats::Stats;
 pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use takeover::{Taken, unknown_conversation};
@@ -400,6 +402,8 @@ mod tests_people;
 mod tests_queue;
 #[cfg(test)]
 mod tests_rooms;
+#[cfg(test)]
+mod tests_sessions_end;
 #[cfg(test)]
 mod tests_slices;
 #[cfg(test)]

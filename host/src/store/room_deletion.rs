@@ -10,7 +10,7 @@ use super::writer::SearchRow;
 use super::{Read, Tx, sql_error};
 use crate::error::Result;
 use crate::ids::ConversationId;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 /// Rows that one write removes, about.
@@ -129,11 +129,19 @@ impl Tx<'_> {
         if !hashes.is_empty() {
             return Ok(Purged { done: false, hashes });
         }
-        self.execute("delete from conversations where room = ?1", [room])?;
+        self.end_conversation(room)?;
         self.execute("delete from room_state where room = ?1", [room])?;
         self.execute("delete from agent_rows where room = ?1", [room])?;
         self.execute("delete from rooms where key = ?1 and type = 'deleted'", [room])?;
         Ok(Purged { done: true, hashes: Vec::new() })
+    }
+
+    /// The conversation's row, and who wrote there last.
+    fn end_conversation(&self, room: i64) -> Result<()> {
+        let mut statement = self.prepare("delete from conversations where room = ?1 returning profile")?;
+        let profiles = statement.query_map([room], |row| row.get(0)).map_err(sql_error)?;
+        let profiles: Vec<i64> = profiles.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+        profiles.into_iter().try_for_each(|profile| self.forget_visitor(profile))
     }
 
     /// Events, and with each message's own all else that hangs on it.
@@ -169,12 +177,15 @@ impl Tx<'_> {
             self.purge_jobs(sql, params![seq])?;
         }
         // Mentions, pins and reactions go with it.
-        let sql = "delete from messages where seq = ?1 returning sender_type, reply_to is not null";
+        let sql = "delete from messages where seq = ?1 returning sender_type, reply_to is not null, profile";
         let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query([seq]).map_err(sql_error)?;
-        if let Some(row) = rows.next().map_err(sql_error)? {
-            let (kind, reply) = (row.get::<_, Option<String>>(0), row.get::<_, bool>(1));
-            let (kind, reply) = (kind.map_err(sql_error)?, reply.map_err(sql_error)?);
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<i64>>(2)?))
+        };
+        if let Some((kind, reply, profile)) = statement.query_row([seq], row).optional().map_err(sql_error)? {
+            if let Some(profile) = profile {
+                self.forget_visitor(profile)?;
+            }
             if !counted {
                 match kind.as_deref() {
                     Some("agent") => self.tally(Count::AgentMessages, -1),

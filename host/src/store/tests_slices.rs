@@ -16,4 +16,5 @@ pub(super) async fn use_slices(store: &Store) {
     super::tests_turns::use_all(store).await;
     super::tests_people::use_all(store).await;
     super::tests_backlog::use_all(store).await;
+    super::tests_sessions_end::use_all(store).await;
 }

@@ -6,6 +6,7 @@ mod people;
 mod people_deeds;
 mod plugins;
 mod queue;
+mod queue_held;
 mod rooms;
 mod secrets;
 mod serve;

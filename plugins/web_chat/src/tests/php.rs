@@ -30,6 +30,7 @@ impl PhpBridge {
             .env("BRIDGE_DB", folder.join("bridge.db"))
             .env("BRIDGE_API_KEY", API_KEY)
             .env("BRIDGE_ADMIN_KEY", ADMIN_KEY)
+            .env("BRIDGE_ENFORCE_LIMITS", "false")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
