@@ -194,10 +194,10 @@ mod tests {
     #[tokio::test]
     async fn message_that_the_host_refused_is_read_again_by_the_host_and_taken_once() {
         let folder = tempfile::tempdir().unwrap();
-        let (store, config) = (store(folder.path()), Config::default());
+        let (store, config) = (store(folder.path()), Arc::new(Config::default()));
         let items = vec![Incoming::Message(Box::new(message(&"é".repeat(CONTENT_CHARACTERS + 1))))];
         let batch = Batch { platform: "web_chat".into(), items, puts: Vec::new() };
-        let results = ingest(&store, &config, "web_chat", batch).await.unwrap();
+        let results = ingest(&store, config.clone(), "web_chat", batch).await.unwrap();
         assert!(matches!(&results[..], [Ingested::Rejected { why }] if why.contains("10000")), "{results:?}");
         let job = store.read(|read| read.jobs(&JobFilter::default(), None, 10)).await.unwrap().0.remove(0);
         assert!(is_hosts(&job.lane) && job.kind == "ingest", "{job:?}");

@@ -5,7 +5,7 @@ use super::web_api_auth::success;
 use super::web_api_fields::{Fields, session_id};
 use crate::clock::{self, pause_after};
 use crate::error::{Error, Result};
-use crate::store::{Actor, Deed, Forgotten, SessionRow};
+use crate::store::{Actor, ClearedSessions, Deed, SessionRow};
 use axum::response::Response;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -96,7 +96,7 @@ impl Call {
         self.charge()?;
         let actor = Actor { name: "bridge admin_key".into(), origin: self.client.to_string() };
         let newest = self.app.store.read(|read| read.newest_conversation()).await?;
-        let mut all = Forgotten::default();
+        let mut all = ClearedSessions::default();
         loop {
             let (begun, so_far, actor) = (Instant::now(), all, actor.clone());
             let clear = move |tx: &mut crate::store::Tx<'_>| {
@@ -119,7 +119,7 @@ impl Call {
     }
 }
 
-fn cleared(all: &Forgotten) -> Value {
+fn cleared(all: &ClearedSessions) -> Value {
     json!({
         "cleared_sessions": all.sessions,
         "cleared_messages": all.messages,

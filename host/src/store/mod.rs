@@ -110,7 +110,7 @@ pub use room_turns::{Origin, RoomPost, Routing, Spot};
 pub use rooms::{NewRoom, RoomKind, RoomRef, RoomRow, Viewer};
 pub use search::{Found, SearchQuery, SearchResult};
 pub use send::Target;
-pub use sessions_end::Forgotten;
+pub use sessions_end::ClearedSessions;
 pub use stats::Stats;
 pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use takeover::{Taken, unknown_conversation};

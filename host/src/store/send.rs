@@ -3,7 +3,7 @@
 use super::conversations::ConversationRow;
 use super::messages::{Draft, Message, Posted};
 use super::takeover::unknown_conversation;
-use super::{Read, Tx, sql_error};
+use super::{Read, Tx, Viewer, sql_error};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, RoomId};
 use rusqlite::{OptionalExtension, params};
@@ -27,7 +27,7 @@ impl Tx<'_> {
         key: Option<&str>,
     ) -> Result<Posted> {
         let row = self.read().target(target)?;
-        let room = self.room_ref(row.room_id)?;
+        let room = self.read().visible_room(row.room_id, &Viewer::Everyone)?;
         let draft = draft(room.id)?;
         if let Some(key) = key
             && !self.first_time(KEYS, key)?

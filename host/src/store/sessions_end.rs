@@ -11,7 +11,7 @@ const STEP: usize = if cfg!(test) { 2 } else { 50 };
 
 /// What one step, or all of them, ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Forgotten {
+pub struct ClearedSessions {
     pub sessions: usize,
     pub messages: i64,
     pub responses: i64,
@@ -19,7 +19,7 @@ pub struct Forgotten {
     pub is_last: bool,
 }
 
-impl Forgotten {
+impl ClearedSessions {
     #[must_use]
     pub fn and(self, step: Self) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Forgotten {
 
 impl Tx<'_> {
     /// Ends some of the sessions up to the conversation numbered so; [`Tx::purge_room`] removes their rows.
-    pub fn forget_sessions(&mut self, newest: i64) -> Result<Forgotten> {
+    pub fn forget_sessions(&mut self, newest: i64) -> Result<ClearedSessions> {
         let sql =
             "select r.key, r.id, c.message_count, c.response_count from conversations c join rooms r on r.key = c.room
                    where c.instance = 'bridge' and c.key <= ?1 limit ?2";
@@ -44,7 +44,7 @@ impl Tx<'_> {
         };
         let rows = statement.query_map(params![newest, STEP as i64], row).map_err(sql_error)?;
         let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
-        let mut ended = Forgotten { is_last: rows.len() < STEP, ..Forgotten::default() };
+        let mut ended = ClearedSessions { is_last: rows.len() < STEP, ..ClearedSessions::default() };
         for (room, messages, responses) in &rows {
             self.delete_room(room)?;
             ended.sessions += 1;

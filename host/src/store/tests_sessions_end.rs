@@ -67,7 +67,7 @@ async fn visitors_go_with_the_last_of_their_words_and_others_stay() {
     assert!(first.sessions == 2 && !first.is_last, "{first:?}");
     let late = store.write(move |tx| tx.arrive(&arrival("late", "three", "bridge"), &Turn::Nobody)).await.unwrap();
     let all = first.and(store.write(move |tx| tx.forget_sessions(newest)).await.unwrap());
-    assert_eq!(all, Forgotten { sessions: 3, messages: 4, responses: 1, is_last: true });
+    assert_eq!(all, ClearedSessions { sessions: 3, messages: 4, responses: 1, is_last: true });
     purge(&store).await;
     let users = store.read(|read| read.users(None, 10)).await.unwrap();
     let left: Vec<_> = users.iter().flat_map(|user| &user.profiles).map(|row| row.platform_user_id.as_str()).collect();
