@@ -73,7 +73,7 @@ async fn post_in_a_routed_room_is_answered_there() {
 async fn mention_wakes_the_agents_that_are_named() {
     let (agent, second) = (Agent::start(Manner::default()).await, Agent::start(Manner::default()).await);
     // Answers that name nobody: an agent's words may wake the other one too.
-    [&agent, &second].map(|agent| agent.change(|manner| manner.reply = |_| "yes".into()));
+    [&agent, &second].iter().for_each(|agent| agent.change(|manner| manner.reply = |_| "yes".into()));
     let routes = route("room:general", "[\"assistant\", \"other\"]", "trigger = \"mention\"");
     let host = Host::start(&(agent.plugin("") + &other(&second) + &routes)).await;
     let room = general(&host).await;
