@@ -185,7 +185,8 @@ Example:
   arcuate plugins list --all
 
 JSON: {plugins: [{name, library, version, state, reason, last_success,
-last_error, since, restarts, queue, oldest_pending_seconds, …}]}; with --all also others: [{path, library, version, reason}]";
+last_error, since, restarts, queue, oldest_pending_seconds, …}]};
+with --all also others: [{path, library, version, reason}]";
 
 const PLUGINS_SHOW: &str = "\
 Example:

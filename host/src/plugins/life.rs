@@ -110,7 +110,9 @@ impl Life {
 
     async fn within(&self, deadline: Duration, call: Call) -> Result<Buffer, HandleError> {
         let _under_way = UnderWay::new(&self.under_way);
-        match timeout(deadline, call.ended()).await {
+        // Given up before anybody looks whether it is stuck.
+        let ended = timeout(deadline, call.ended()).await;
+        match ended {
             Ok(Ended::Done(bytes)) => Ok(bytes),
             Ok(Ended::Error(text)) => Err(HandleError::Broken(text)),
             Ok(Ended::Panic(text)) => Err(HandleError::Panicked(text)),
