@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Of the published client whose requests these are.
+const CLIENT_VERSION: &str = "1.6.5";
 /// Messages per page of what was said.
 const PAGE: &str = "100";
 
@@ -72,6 +74,11 @@ impl Server {
         format!("{} {}", self.root, self.agent)
     }
 
+    /// Servers give streams and today's shapes only to clients that say they are of the published one's first major version or later.
+    fn request(&self, method: Method, url: Url, job_id: &str) -> RequestBuilder {
+        self.wire.request(method, url, job_id).header("x-stainless-package-version", CLIENT_VERSION)
+    }
+
     fn url(&self, path: &[&str]) -> Url {
         let mut url = self.root.clone();
         // Only an address without a host has no path, and such a one is no setting. Each part is encoded, whatever a server calls its things.
@@ -84,7 +91,7 @@ impl Server {
     /// `POST /v1/identities/`
     pub(crate) async fn make_identity(&self, key: &str, name: &str, job_id: &str) -> Result<String, Failure> {
         let body = json!({"identifier_key": key, "name": name, "identity_type": "user"});
-        let request = self.wire.request(Method::POST, self.url(&["identities", ""]), job_id).json(&body);
+        let request = self.request(Method::POST, self.url(&["identities", ""]), job_id).json(&body);
         id_of(&json_of(&self.wire.call("making an identity", request).await?)?)
     }
 
@@ -92,19 +99,19 @@ impl Server {
     pub(crate) async fn find_identity(&self, key: &str, job_id: &str) -> Result<String, Failure> {
         let mut url = self.url(&["identities", ""]);
         url.query_pairs_mut().append_pair("identifier_key", key);
-        let found = self.wire.call("looking for an identity", self.wire.request(Method::GET, url, job_id)).await?;
+        let found = self.wire.call("looking for an identity", self.request(Method::GET, url, job_id)).await?;
         id_of(&json_of(&found)?[0])
     }
 
     /// `POST /v1/blocks/`
     pub(crate) async fn make_block(&self, block: &Value, job_id: &str) -> Result<String, Failure> {
-        let request = self.wire.request(Method::POST, self.url(&["blocks", ""]), job_id).json(block);
+        let request = self.request(Method::POST, self.url(&["blocks", ""]), job_id).json(block);
         id_of(&json_of(&self.wire.call("making a memory block", request).await?)?)
     }
 
     /// `GET /v1/blocks/{block}`: whether it is there.
     pub(crate) async fn has_block(&self, block: &str, job_id: &str) -> Result<bool, Failure> {
-        let request = self.wire.request(Method::GET, self.url(&["blocks", block]), job_id);
+        let request = self.request(Method::GET, self.url(&["blocks", block]), job_id);
         match self.wire.call("looking for a memory block", request).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.status() == Some(404) => Ok(false),
@@ -131,7 +138,7 @@ impl Server {
     async fn patch_block(&self, deed: &str, block: &str, job_id: &str) -> Result<(), Failure> {
         let url = self.url(&["agents", &self.agent, "core-memory", "blocks", deed, block]);
         let what = format!("memory block, {deed}");
-        let body = self.wire.call(&what, self.wire.request(Method::PATCH, url, job_id)).await?;
+        let body = self.wire.call(&what, self.request(Method::PATCH, url, job_id)).await?;
         // What it answers is not needed, but a page of something else is no answer: a turn would run without its block.
         if body.is_empty() { Ok(()) } else { json_of(&body).map(|_| ()) }
     }
@@ -140,7 +147,7 @@ impl Server {
     pub(crate) async fn make_conversation(&self, job_id: &str) -> Result<String, Failure> {
         let mut url = self.url(&["conversations", ""]);
         url.query_pairs_mut().append_pair("agent_id", &self.agent);
-        let request = self.wire.request(Method::POST, url, job_id).json(&json!({}));
+        let request = self.request(Method::POST, url, job_id).json(&json!({}));
         id_of(&json_of(&self.wire.call("making a conversation", request).await?)?)
     }
 
@@ -149,7 +156,7 @@ impl Server {
         let Asked { otid, content, sender_id, stream_tokens } = *asked;
         let messages = [Message { role: "user", content, otid, sender_id }];
         let body = Turn { messages, streaming: true, background: true, include_pings: true, stream_tokens };
-        self.wire.request(Method::POST, self.messages(thread), otid).json(&body)
+        self.request(Method::POST, self.messages(thread), otid).json(&body)
     }
 
     /// `GET …/messages`, a page of them, newest first; `after`: of older ones than that.
@@ -159,7 +166,7 @@ impl Server {
         if let Some(id) = after {
             url.query_pairs_mut().append_pair("after", id);
         }
-        let page = self.wire.call("looking the answer up", self.wire.request(Method::GET, url, job_id)).await?;
+        let page = self.wire.call("looking the answer up", self.request(Method::GET, url, job_id)).await?;
         match json_of(&page)? {
             Value::Array(messages) => Ok(messages),
             _ => Err(nonsense("what was said is no list")),

@@ -73,6 +73,8 @@ async fn first_turn_makes_a_person_known_and_later_ones_do_not() {
     for request in &requests {
         assert_eq!(request.header("authorization"), Some("Bearer k3y"));
         assert_eq!(request.header("idempotency-key"), Some(job.id.as_str()));
+        // Without it the real server refuses to stream: the test has no other way to know.
+        assert_eq!(request.header("x-stainless-package-version"), Some("1.6.5"));
     }
     assert_eq!(requests[0].body, json!({"identifier_key": "user-1", "name": "Web User", "identity_type": "user"}));
     let block = &requests[1].body;
