@@ -248,19 +248,6 @@ impl Host {
         (status, begun.elapsed())
     }
 
-    /// Sends it a signal that it is expected to live through.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(self.process.as_ref().expect("a host that runs")), signal).expect("a signal");
-    }
-
-    /// Waits until it ends by itself.
-    pub async fn ended(&mut self) -> ExitStatus {
-        let process = self.process.as_mut().expect("a host that runs");
-        let status = until("the host ends by itself", || process.try_wait().expect("its state can be asked")).await;
-        self.process = None;
-        status
-    }
-
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("a host that runs").id()
     }

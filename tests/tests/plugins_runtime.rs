@@ -289,7 +289,7 @@ async fn plugin_that_ends_the_process_three_times_is_quarantined_until_it_is_let
         host.start_again().await;
         assert_eq!(status(&host, "odd").await["state"], "Running", "a kill from outside is nobody's fault");
         let _ = host.get(&format!("/plugins/odd/{way}")).attempt().await;
-        assert!(!host.ended().await.success());
+        assert!(!host.ended().await.0.success());
     }
     host.start_again().await;
     let odd = status(&host, "odd").await;
