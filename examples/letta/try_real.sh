@@ -43,7 +43,7 @@ background model python3 examples/letta/model.py 18284
 export PGUSER=postgres PGHOST="$folder/database"
 mkdir -p "$PGHOST"
 database=$("$folder/python/bin/python" examples/letta/database.py "$PGHOST" 2>"$folder/database.log" | grep '^postgresql:')
-background letta env HOME="$folder/home" LETTA_PG_URI="$database" OPENAI_API_KEY=none OPENAI_BASE_URL=http://127.0.0.1:18284/v1 \
+background letta env --chdir="$folder" HOME="$folder/home" LETTA_PG_URI="$database" OPENAI_API_KEY=none OPENAI_BASE_URL=http://127.0.0.1:18284/v1 \
     LETTA_REDIS_HOST=127.0.0.1 LETTA_REDIS_PORT=18282 "$folder/python/bin/letta" server --port 18283
 until_answers 180 "$letta/v1/health/"
 
