@@ -19,6 +19,7 @@ use crate::store::{Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// What runs, for those who tell people.
@@ -56,6 +57,7 @@ pub async fn run(
         existing: false,
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
+    store.warn_when_slow(Duration::from_millis(config.store.slow_ms.into()));
     store.write_patiently(|tx| tx.seed_general()).await?;
     let access = Arc::new(Access::load(&store, &admin_token).await?);
     let retries = Retries { base: config.queue.base, cap: config.queue.cap, max_attempts: config.queue.max_attempts };

@@ -34,7 +34,7 @@ async fn metrics_count_what_happens() {
     host.get("/api/v1/rooms/nowhere").await.is(404);
     host.get("/nothing").await.is(404);
     let metrics = host.get("/metrics").await;
-    assert!(metrics.header("content-type").contains("text"), "{metrics}");
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8", "{metrics}");
     for wanted in [
         "arcuate_http_requests_total{method=\"POST\",route=\"/api/v1/rooms/{id}/messages\",status=\"200\"} 1",
         "arcuate_http_requests_total{method=\"GET\",route=\"/api/v1/rooms/{id}\",status=\"404\"} 1",
@@ -43,11 +43,15 @@ async fn metrics_count_what_happens() {
         "arcuate_log_head 2",
         "arcuate_store_unwritable 0",
         "arcuate_plugin_state{plugin=\"assistant\",state=\"Running\"} 1",
-        "# EOF",
+        "# TYPE arcuate_http_requests_total counter",
+        "# TYPE arcuate_store_commit_seconds histogram",
     ] {
         assert!(metrics.text.contains(wanted), "no `{wanted}` in {}", metrics.text);
     }
     assert!(!metrics.text.contains(&room), "an id in a label makes series without end");
+    let open = host.get("/metrics").header("accept", "application/openmetrics-text; version=1.0.0,text/plain").await;
+    assert!(open.header("content-type").starts_with("application/openmetrics-text"), "{open}");
+    assert!(open.text.ends_with("# EOF\n") && open.text.contains("# TYPE arcuate_http_requests counter"), "{open}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

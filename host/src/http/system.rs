@@ -3,10 +3,11 @@
 use super::at_each;
 use crate::admin;
 use crate::error::Result;
+use crate::metrics::Format;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -93,9 +94,12 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Show what the host counts
 #[utoipa::path(get, path = "/metrics", tag = "System",
-    responses((status = 200, description = "OpenMetrics, for Prometheus", content_type = "application/openmetrics-text",
-               body = String)))]
-async fn metrics(State(app): State<App>) -> Result<Response> {
-    let text = app.metrics.render(&app).await?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+    responses((status = 200, description = "For Prometheus; as OpenMetrics where `Accept` names it",
+               content((String = "text/plain"), (String = "application/openmetrics-text")))))]
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let text = app.metrics.render(&app, format).await?;
+    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    Ok((headers, text).into_response())
 }

@@ -5,6 +5,7 @@ mod settle;
 
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::metrics::Attempts;
 use crate::plugins::{HandleError, Manager, Observer};
 use crate::store::slots::{Policy, Retries};
 use crate::store::{Claimed, Handed, Store};
@@ -14,7 +15,7 @@ use plugin_api::types::{Outcome, Work};
 use serde_json::json;
 use settle::settle;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tracing::Instrument;
@@ -23,17 +24,6 @@ use tracing::Instrument;
 const NET: Duration = Duration::from_secs(30);
 /// Jobs claimed by one write; the rest follows with the next.
 const CLAIMS: usize = 64;
-
-/// Outcomes so far, for the metrics.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub done: AtomicU64,
-    pub retried: AtomicU64,
-    pub discarded: AtomicU64,
-    pub snoozed: AtomicU64,
-    pub turn_count: AtomicU64,
-    pub turn_microseconds: AtomicU64,
-}
 
 /// See the module's text.
 pub struct Queue {
@@ -45,7 +35,8 @@ pub struct Queue {
     turns: Mutex<HashMap<String, Turn>>,
     /// Outcomes that wait for the disk.
     unwritten: AtomicUsize,
-    pub counters: Counters,
+    /// How attempts ended so far, for the metrics.
+    pub attempts: Attempts,
 }
 
 /// Where a running turn's deltas go.
@@ -71,7 +62,7 @@ impl Queue {
             watched,
             turns,
             unwritten: AtomicUsize::new(0),
-            counters: Counters::default(),
+            attempts: Attempts::default(),
         }))
     }
 
@@ -149,17 +140,15 @@ impl Queue {
     }
 
     fn count(&self, claimed: &Claimed, outcome: &Outcome, time: Duration) {
-        let counters = &self.counters;
-        let counter = match outcome {
-            Outcome::Done { .. } => &counters.done,
-            Outcome::Retry { .. } => &counters.retried,
-            Outcome::Discard { .. } => &counters.discarded,
-            Outcome::Snooze { .. } => &counters.snoozed,
+        let name = match outcome {
+            Outcome::Done { .. } => "done",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Discard { .. } => "discard",
+            Outcome::Snooze { .. } => "snooze",
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.attempts.ended(&claimed.instance, name);
         if matches!(claimed.job.work, Work::AgentTurn(_)) {
-            counters.turn_count.fetch_add(1, Ordering::Relaxed);
-            counters.turn_microseconds.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+            self.attempts.turn(&claimed.instance, time);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod activity;
 mod audit;
+pub mod backup;
 mod blobs;
 mod bookmarks;
 mod conversations;
@@ -12,6 +13,7 @@ mod edits;
 mod events;
 mod export;
 mod files;
+pub mod health;
 mod hits;
 mod identities;
 mod inbox;
@@ -25,6 +27,7 @@ mod message_changes;
 mod message_lists;
 mod messages;
 mod migrate;
+mod oldest_jobs;
 mod orphans;
 mod participants;
 mod pins;
@@ -40,6 +43,7 @@ mod room_list;
 mod rooms;
 mod search;
 pub mod slots;
+mod slow;
 mod streams;
 mod threads;
 mod tokens;
@@ -71,6 +75,7 @@ pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
+pub use oldest_jobs::OldestJobs;
 pub use participants::Participant;
 pub use pins::PinnedMessage;
 pub use profiles::{Profile, ProfileChange};
@@ -224,6 +229,11 @@ impl Store {
 
     pub fn stats(&self) -> &CommitStats {
         &self.shared.stats
+    }
+
+    /// From here on, commits and queries that take so long are told in the log; zero: none.
+    pub fn warn_when_slow(&self, time: Duration) {
+        self.shared.stats.threshold.set(time);
     }
 
     pub fn path(&self) -> &Path {
