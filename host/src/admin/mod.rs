@@ -1,6 +1,7 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod audit;
 pub mod plugins;
 pub mod queue;
 pub mod rooms;
@@ -18,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
+        .merge(audit::router())
         .merge(plugins::router())
         .merge(queue::router())
         .merge(rooms::router())

@@ -4,10 +4,10 @@
 use crate::error::{Error, Result};
 use crate::store::lock::Holder;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Far more than a page of anything.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+const ADMIN: &str = "/api/v1/admin/";
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,16 +42,58 @@ impl Client {
 
     /// `path`: below `/api/v1/admin/`, with its query.
     pub(super) async fn get(&self, path: &str) -> Result<Value> {
+        self.get_at(&format!("{ADMIN}{path}")).await
+    }
+
+    /// The same for any path of the host.
+    pub(super) async fn get_at(&self, path: &str) -> Result<Value> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value> {
         let body = serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?;
-        self.ask(Method::POST, path, body.into()).await
+        self.ask(Method::POST, &format!("{ADMIN}{path}"), body.into()).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<Value> {
-        self.ask(Method::DELETE, path, Bytes::new()).await
+        self.ask(Method::DELETE, &format!("{ADMIN}{path}"), Bytes::new()).await
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.holder.pid
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.holder.url
+    }
+
+    /// What the host says of itself; that it is not ready is an answer too.
+    pub(super) async fn ready(&self) -> Result<Value> {
+        let asked = async {
+            let answer = self.send(Method::GET, "/api/v1/ready", Bytes::new()).await?;
+            Ok::<_, Broken>(Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes())
+        };
+        match timeout(self.patience, asked).await {
+            Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|error| self.silent(&error)),
+            Ok(Err(error)) => Err(self.silent(&error)),
+            Err(_) => Err(self.silent(&"nothing in time")),
+        }
+    }
+
+    /// Opens a stream; its body may go on for ever. `path`: the whole, with its query.
+    pub(super) async fn open(&self, path: &str) -> Result<Incoming> {
+        let answer = match timeout(self.patience, self.send(Method::GET, path, Bytes::new())).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(self.silent(&error)),
+            Err(_) => return Err(self.silent(&"nothing in time")),
+        };
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return Ok(answer.into_body());
+        }
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
+        let value = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+        Err(self.refusal(status, value.unwrap_or_default()["error"].as_str().unwrap_or_default()))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
@@ -66,6 +110,12 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Broken> {
+        let answer = self.send(method, path, body).await?;
+        let status = answer.status();
+        Ok((status, Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes()))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Broken> {
         let authority = self.holder.url.strip_prefix("http://").unwrap_or(&self.holder.url);
         let socket = TcpStream::connect(authority).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
@@ -73,14 +123,12 @@ impl Client {
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
-            .uri(format!("/api/v1/admin/{path}"))
+            .uri(path)
             .header(HOST, authority)
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        Ok((status, Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes()))
+        Ok(sender.send_request(request).await?)
     }
 
     fn silent(&self, why: &dyn Display) -> Error {

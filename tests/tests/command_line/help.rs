@@ -26,6 +26,14 @@ const COMMANDS: &[&[&str]] = &[
     &["rooms"],
     &["rooms", "list"],
     &["rooms", "rotate-key"],
+    &["doctor"],
+    &["tail"],
+    &["audit"],
+    &["audit", "list"],
+    &["backup"],
+    &["restore"],
+    &["completions"],
+    &["man"],
     &["check", "--json"],
 ];
 
@@ -63,6 +71,11 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["queue", "delete"], "<ID>"),
         (&["plugins", "show"], "<NAME>"),
         (&["rooms", "rotate-key"], "<NAME>"),
+        (&["backup"], "<FILE>"),
+        (&["restore"], "<FILE>"),
+        (&["completions"], "<SHELL>"),
+        (&["tail", "--since", "x"], "--since"),
+        (&["tail", "--room", "a", "--conversation", "b"], "cannot be used"),
     ];
     for &(arguments, text) in wrong {
         arcuate(&setup, arguments).refused(2, &[text]);

@@ -1,13 +1,18 @@
 //! The command line as somebody types it: real processes, against a host that runs and against its store at rest.
 
+mod audit;
+mod backup;
 mod check;
+mod doctor;
 mod help;
+mod manual;
 mod people;
 mod plugins;
 mod queue;
 mod rooms;
 mod secrets;
 mod serve;
+mod tail;
 mod terminal;
 mod trouble;
 mod typing;
