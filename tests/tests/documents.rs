@@ -61,3 +61,8 @@ async fn access_page_does_what_it_says() {
 async fn webhooks_page_does_what_it_says() {
     follow("docs/webhooks.md", &["curl", "python3"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_page_does_what_it_says() {
+    follow("docs/monitoring.md", &["curl"]).await;
+}

@@ -43,6 +43,7 @@ mod http_manners;
 mod incoming_webhooks;
 mod journey;
 mod limits;
+mod monitoring;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
