@@ -19,6 +19,7 @@ use crate::store::{Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -81,6 +82,7 @@ pub async fn run(
         live: live.clone(),
         room_deleted: Notify::new(),
         sweeps: Sweeps::default(),
+        is_starting: AtomicBool::new(true),
         stopping: stopping.clone(),
     });
     chat::start(&app);
@@ -94,6 +96,7 @@ pub async fn run(
     queue.start(&manager, handed);
     let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
+    app.is_starting.store(false, Ordering::Relaxed);
     started(&Started {
         address,
         plugins: manager.states(),

@@ -1,8 +1,10 @@
 //! What watchers and browsers see first: alive, ready, counted, the page at the door, and who may call from where.
 
 use arcuate_tests::host::Host;
+use arcuate_tests::wait::{PATIENCE, until_async};
 use reqwest::Method;
 use serde_json::json;
+use toml_edit::Item;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -24,6 +26,30 @@ async fn health_and_readiness_are_told_at_both_places() {
         let queue = &ready["queue"];
         assert_eq!((&queue["pending"], &queue["processing"], &queue["failed"]), (&json!(0), &json!(0), &json!(0)));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_is_not_ready_while_a_plugin_still_starts() {
+    // It takes connections and says nothing, so that the plugin's first question has no answer.
+    let bridge = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = bridge.local_addr().expect("its number");
+    let mut host = Host::start("[plugins]\nstart_seconds = 2\n[plugins.web_chat]\nenabled = false\n").await;
+    host.terminate().await;
+    host.configure(|config| {
+        let settings = format!("{{ api_url = \"http://{address}/\", api_key = \"key\" }}");
+        config["plugins"]["web_chat"]["enabled"] = true.into();
+        config["plugins"]["web_chat"]["settings"] = Item::Value(settings.parse().expect("settings"));
+    });
+    host.spawn_again();
+    let client = host.client().clone();
+    let asked = || async {
+        let answer = client.get("/ready").attempt().await.ok()?;
+        Some((answer.status, answer.json()["status"].clone()))
+    };
+    let first = until_async("it answers", PATIENCE, asked).await;
+    assert_eq!(first, (503, json!("starting")));
+    host.until_listening().await;
+    assert_eq!(host.get("/ready").await.ok()["status"], "ready");
 }
 
 #[tokio::test(flavor = "multi_thread")]

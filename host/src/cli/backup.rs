@@ -2,11 +2,13 @@
 //! no host runs.
 
 use super::report::complain;
-use super::session::refuse_second_host;
+use super::session::{AtRest, refuse_second_host};
 use super::view::{View, counted};
 use super::watching_args::{Backup, Restore};
+use crate::admin::at_the_command_line;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::store::Deed;
 use crate::store::backup::{self as copies, Step};
 use crate::store::lock::{Lock, TakeError, path_of};
 use serde_json::json;
@@ -70,11 +72,12 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
         let failed = |error| Error::Unavailable(format!("cannot make the folder {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let _lock = Lock::take(store)?;
+    let lock = Lock::take(store)?;
     let mut progress = Progress::new(view);
     let restored = copies::restore(&command.file, store, command.force, &mut |step| progress.tell(step));
     progress.end();
     let restored = restored?;
+    record(command, config, lock).await;
     if view.json {
         return Ok(View::json(&json!({
             "store": shown(store),
@@ -90,6 +93,16 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
         text += &format!("the store that was there is {} now\n", shown(aside));
     }
     Ok(text)
+}
+
+/// In the record that came with the backup. One with an older schema has none yet.
+async fn record(command: &Restore, config: &Config, lock: Lock) {
+    let Ok(rest) = AtRest::open(config, lock) else { return };
+    let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
+    if let Err(error) = rest.store.write(move |tx| tx.audit(&deed)).await {
+        complain(&format!("warning: this was not written into the record of deeds: {error}"));
+    }
+    rest.store.close().await;
 }
 
 /// A host may have been started from an older backup.

@@ -98,6 +98,11 @@ fn queue(registry: &mut Registry, app: &App, now: &Now) {
     }
     registry.register("queue_jobs", "Jobs by plugin and state", jobs);
     let ages = Family::<PluginIn, Gauge>::default();
+    let open = [State::Pending, State::Processing, State::Failed].map(State::name);
+    for (plugin, state, _) in now.jobs.iter().filter(|(_, state, count)| *count == 0 && open.contains(&state.as_str()))
+    {
+        ages.get_or_create(&PluginIn { plugin: plugin.clone(), state: state.clone() }).set(0);
+    }
     for ((plugin, state), made) in &now.oldest {
         let label = PluginIn { plugin: plugin.clone(), state: state.name().into() };
         ages.get_or_create(&label).set(seconds_since(*made));

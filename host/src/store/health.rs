@@ -105,8 +105,8 @@ impl Health {
 
 impl Read<'_> {
     fn pauses_named(&self) -> Result<Vec<Pause>> {
-        let sql =
-            "select instance, lane, paused_at, paused_by, reason from queue_pauses order by instance, lane limit ?1";
+        let sql = "select instance, lane, paused_at, paused_by, reason from queue_pauses where instance > ''
+                   order by instance, lane limit ?1";
         let mut statement = self.prepare(sql)?;
         let rows = statement.query_map([PAUSES], |row| {
             Ok(Pause {

@@ -128,6 +128,9 @@ async fn restored_backup_is_what_the_host_goes_on_with() {
     arcuate(host.setup(), &["restore", "tuesday.db"]).refused(1, &["there is no backup at tuesday.db"]);
     let restored = arcuate(host.setup(), &["restore", "monday.db", "--force", "--json"]).json();
     assert_eq!((&restored["contents"], &restored["missing"]), (&json!(1), &json!(0)), "{restored}");
+    let deeds = arcuate(host.setup(), &["audit", "list", "--json"]).json();
+    let newest = &deeds["deeds"][0];
+    assert_eq!((&newest["action"], &newest["subject"]), (&json!("store.restore"), &json!("monday.db")), "{deeds}");
     host.start_again().await;
     assert_eq!(contents(&host, &room).await, BTreeSet::from(["before".to_owned()]));
     assert_eq!(host.get(&format!("/api/v1/files/{file}")).await.text, "a file");
