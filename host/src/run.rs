@@ -21,6 +21,7 @@ use crate::store::{Actor, Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -67,6 +68,7 @@ pub async fn run(
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
     store.set_routing(Arc::new(Rooms(live.clone())));
+    store.warn_when_slow(Duration::from_millis(config.store.slow_ms.into()));
     store.write_patiently(|tx| tx.seed_general()).await?;
     let access = Arc::new(Access::load(&store, &admin_token).await?);
     let queue = Queue::new(store.clone(), Retries::of(&config.queue)).await?;
@@ -89,6 +91,7 @@ pub async fn run(
         live: live.clone(),
         room_deleted: Notify::new(),
         sweeps: Sweeps::default(),
+        is_starting: AtomicBool::new(true),
         stopping: stopping.clone(),
     });
     chat::start(&app);
@@ -109,6 +112,7 @@ pub async fn run(
     manager.watch_for_deaths();
     let api = Api { store: store.clone(), live: live.clone(), queue: queue.clone(), metrics: app.metrics.clone() };
     manager.start(Arc::new(api), Arc::new(Watcher(queue))).await;
+    app.is_starting.store(false, Ordering::Relaxed);
     started(&Started {
         address,
         plugins: manager.states(),

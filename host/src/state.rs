@@ -13,6 +13,7 @@ use crate::store::Store;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -36,6 +37,8 @@ pub struct Parts {
     /// Rung when a room was deleted: its rows are to be removed.
     pub room_deleted: Notify,
     pub sweeps: Sweeps,
+    /// Until each plugin has come up or said why not.
+    pub is_starting: AtomicBool,
     /// Where it listens.
     pub address: SocketAddr,
     /// True when the host ends: streams end with it.

@@ -76,3 +76,8 @@ async fn operators_guide_does_what_it_says() {
 async fn reliability_page_has_commands() {
     follow("docs/RELIABILITY.md", &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_page_does_what_it_says() {
+    follow("docs/monitoring.md", &["curl"]).await;
+}

@@ -52,6 +52,7 @@ mod http_manners;
 mod incoming_webhooks;
 mod journey;
 mod limits;
+mod monitoring;
 mod packaging;
 mod people;
 mod plugins_failures;

@@ -1,8 +1,10 @@
 //! What watchers and browsers see first: alive, ready, counted, the page at the door, and who may call from where.
 
 use arcuate_tests::host::Host;
+use arcuate_tests::wait::{PATIENCE, until_async};
 use reqwest::Method;
 use serde_json::json;
+use toml_edit::Item;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -27,6 +29,30 @@ async fn health_and_readiness_are_told_at_both_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_is_not_ready_while_a_plugin_still_starts() {
+    // It takes connections and says nothing, so that the plugin's first question has no answer.
+    let bridge = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = bridge.local_addr().expect("its number");
+    let mut host = Host::start("[plugins]\nstart_seconds = 2\n[plugins.web_chat]\nenabled = false\n").await;
+    host.terminate().await;
+    host.configure(|config| {
+        let settings = format!("{{ api_url = \"http://{address}/\", api_key = \"key\" }}");
+        config["plugins"]["web_chat"]["enabled"] = true.into();
+        config["plugins"]["web_chat"]["settings"] = Item::Value(settings.parse().expect("settings"));
+    });
+    host.spawn_again();
+    let client = host.client().clone();
+    let asked = || async {
+        let answer = client.get("/ready").attempt().await.ok()?;
+        Some((answer.status, answer.json()["status"].clone()))
+    };
+    let first = until_async("it answers", PATIENCE, asked).await;
+    assert_eq!(first, (503, json!("starting")));
+    host.until_listening().await;
+    assert_eq!(host.get("/ready").await.ok()["status"], "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_what_happens() {
     let host = Host::start("").await;
     let room = host.room("room").await;
@@ -34,7 +60,7 @@ async fn metrics_count_what_happens() {
     host.get("/api/v1/rooms/nowhere").await.is(404);
     host.get("/nothing").await.is(404);
     let metrics = host.get("/metrics").await;
-    assert!(metrics.header("content-type").contains("text"), "{metrics}");
+    assert_eq!(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8", "{metrics}");
     for wanted in [
         "arcuate_http_requests_total{method=\"POST\",route=\"/api/v1/rooms/{id}/messages\",status=\"200\"} 1",
         "arcuate_http_requests_total{method=\"GET\",route=\"/api/v1/rooms/{id}\",status=\"404\"} 1",
@@ -43,11 +69,15 @@ async fn metrics_count_what_happens() {
         "arcuate_log_head 2",
         "arcuate_store_unwritable 0",
         "arcuate_plugin_state{plugin=\"assistant\",state=\"Running\"} 1",
-        "# EOF",
+        "# TYPE arcuate_http_requests_total counter",
+        "# TYPE arcuate_store_commit_seconds histogram",
     ] {
         assert!(metrics.text.contains(wanted), "no `{wanted}` in {}", metrics.text);
     }
     assert!(!metrics.text.contains(&room), "an id in a label makes series without end");
+    let open = host.get("/metrics").header("accept", "application/openmetrics-text; version=1.0.0,text/plain").await;
+    assert!(open.header("content-type").starts_with("application/openmetrics-text"), "{open}");
+    assert!(open.text.ends_with("# EOF\n") && open.text.contains("# TYPE arcuate_http_requests counter"), "{open}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The operator's API, under `/api/v1/admin/` and only with the operator's token. The command line uses the same functions, on a store at
 //! rest as well.
 
+pub mod audit;
 pub mod config;
 pub mod conversations;
 pub mod person_data;
@@ -27,6 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .merge(config::router())
+        .merge(audit::router())
         .merge(plugins::router())
         .merge(reload::router())
         .merge(queue::router())

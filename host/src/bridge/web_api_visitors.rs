@@ -38,6 +38,7 @@ impl Call {
                 Ok((arrived, uid))
             })
             .await?;
+        self.app.metrics.ingested(PLATFORM, 1);
         let data = json!({
             "message_id": arrived.message.seq,
             "session_id": session_id,

@@ -2,6 +2,7 @@
 
 use super::people_args::{CONVERSATIONS, Conversations, SEND, SendArgs, USERS, Users};
 use super::plugins_args::{self, Named};
+use super::watching_args as watching;
 use crate::access::Scope;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +42,24 @@ pub(super) enum Command {
     /// Has the running host read its configuration again
     #[command(after_help = plugins_args::RELOAD)]
     Reload,
+    /// Finds what is wrong with this set-up, and says what to do
+    #[command(after_help = watching::DOCTOR)]
+    Doctor(watching::Doctor),
+    /// Shows events as they happen
+    #[command(after_help = watching::TAIL)]
+    Tail(watching::Tail),
+    /// Copies the store with its files, also while the host runs
+    #[command(after_help = watching::BACKUP)]
+    Backup(watching::Backup),
+    /// Puts a backup in the store's place
+    #[command(after_help = watching::RESTORE)]
+    Restore(watching::Restore),
+    /// A script that completes commands in a shell
+    #[command(after_help = watching::COMPLETIONS)]
+    Completions(watching::Completions),
+    /// The manual page, or a page for each command
+    #[command(after_help = watching::MAN)]
+    Man(watching::Man),
     #[command(flatten)]
     Stored(Stored),
 }
@@ -66,6 +85,9 @@ pub(super) enum Stored {
     /// Rooms, and the keys that administer them
     #[command(subcommand, after_help = ROOMS)]
     Rooms(Rooms),
+    /// What operators did
+    #[command(subcommand, after_help = watching::AUDIT)]
+    Audit(watching::Audit),
 }
 
 #[derive(Debug, Subcommand)]

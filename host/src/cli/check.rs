@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// What was found; both in order of place.
-struct Findings {
-    mistakes: Vec<Mistake>,
-    warnings: Vec<Mistake>,
+pub(super) struct Findings {
+    pub mistakes: Vec<Mistake>,
+    pub warnings: Vec<Mistake>,
 }
 
 pub(super) fn check(loaded: Result<Loaded, Vec<Mistake>>, view: &View) -> Report {
@@ -41,7 +41,7 @@ fn well(origin: Option<&Path>) -> String {
     }
 }
 
-fn inspect(loaded: &Loaded) -> Findings {
+pub(super) fn inspect(loaded: &Loaded) -> Findings {
     let Loaded { config, warnings, origin } = loaded;
     let (mut mistakes, mut warnings) = (Vec::new(), warnings.clone());
     for inspection in inspect_all(&config.plugins).iter().filter(|inspection| inspection.enabled) {

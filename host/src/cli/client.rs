@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Far more than a page of anything.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
+const ADMIN: &str = "/api/v1/admin/";
+
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// A host that holds the store's lock.
@@ -46,27 +48,33 @@ impl Client {
 
     /// `path`: below `/api/v1/admin/`, with its query.
     pub(super) async fn get(&self, path: &str) -> Result<Value> {
+        self.get_at(&format!("{ADMIN}{path}")).await
+    }
+
+    /// The same for any path of the host.
+    pub(super) async fn get_at(&self, path: &str) -> Result<Value> {
         self.ask(Method::GET, path, Bytes::new()).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value> {
         let body = serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?;
-        self.ask(Method::POST, path, body.into()).await
+        self.ask(Method::POST, &format!("{ADMIN}{path}"), body.into()).await
     }
 
     /// The same for what must not be done twice: a repeat with the same key does nothing.
     pub(super) async fn post_once(&self, path: &str, body: &impl Serialize, key: Option<&str>) -> Result<Value> {
         let body = serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?;
-        self.ask_with(Method::POST, path, body.into(), key).await
+        self.ask_with(Method::POST, &format!("{ADMIN}{path}"), body.into(), key).await
     }
 
     /// An answer of any length, handed to `take` as it comes. Each piece of it has to come soon.
     pub(super) async fn download(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let answer = match timeout(self.patience, self.send(Method::GET, path, Bytes::new(), None)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(self.silent(&error)),
-            Err(_) => return Err(self.silent(&"nothing came")),
-        };
+        let answer =
+            match timeout(self.patience, self.send(Method::GET, &format!("{ADMIN}{path}"), Bytes::new(), None)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => return Err(self.silent(&error)),
+                Err(_) => return Err(self.silent(&"nothing came")),
+            };
         let status = answer.status();
         let mut body = answer.into_body();
         if status != StatusCode::OK {
@@ -86,7 +94,44 @@ impl Client {
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<Value> {
-        self.ask(Method::DELETE, path, Bytes::new()).await
+        self.ask(Method::DELETE, &format!("{ADMIN}{path}"), Bytes::new()).await
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.holder.pid
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.holder.url
+    }
+
+    /// What the host says of itself; that it is not ready is an answer too.
+    pub(super) async fn ready(&self) -> Result<Value> {
+        let asked = async {
+            let answer = self.send(Method::GET, "/api/v1/ready", Bytes::new(), None).await?;
+            Ok::<_, Broken>(Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes())
+        };
+        match timeout(self.patience, asked).await {
+            Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|error| self.silent(&error)),
+            Ok(Err(error)) => Err(self.silent(&error)),
+            Err(_) => Err(self.silent(&"nothing in time")),
+        }
+    }
+
+    /// Opens a stream; its body may go on for ever. `path`: the whole, with its query.
+    pub(super) async fn open(&self, path: &str) -> Result<Incoming> {
+        let answer = match timeout(self.patience, self.send(Method::GET, path, Bytes::new(), None)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(self.silent(&error)),
+            Err(_) => return Err(self.silent(&"nothing in time")),
+        };
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return Ok(answer.into_body());
+        }
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
+        let value = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
+        Err(self.refusal(status, value.unwrap_or_default()["error"].as_str().unwrap_or_default()))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
@@ -137,7 +182,7 @@ impl Client {
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("/api/v1/admin/{path}"))
+            .uri(path)
             .header(HOST, authority)
             .header(AUTHORIZATION, self.bearer.clone())
             .header(CONTENT_TYPE, "application/json");

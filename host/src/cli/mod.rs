@@ -3,13 +3,20 @@
 
 mod ago;
 mod args;
+mod audit;
+mod backup;
 mod changes;
 mod check;
+mod check;
+mod client;
 mod client;
 mod confirm;
+mod confirm;
 mod conversations;
+mod doctor;
 mod harmless;
 mod logs;
+mod manual;
 mod people;
 mod people_args;
 mod person_data;
@@ -26,9 +33,11 @@ mod serve;
 mod session;
 mod systemd;
 mod table;
+mod tail;
 mod tokens;
 mod turns;
 mod view;
+mod watching_args;
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
@@ -47,10 +56,17 @@ pub fn main() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve);
     let report = match (command, loaded) {
         (Command::Check, loaded) => check::check(loaded, &view),
+        (Command::Completions(command), _) => manual::completions(&command, &view).into(),
+        (Command::Man(command), _) => manual::man(&command, &view).into(),
+        (Command::Doctor(command), loaded) => doctor::run(&command, loaded, &view),
         (_, Err(mistakes)) => Report::refusal(mistakes.iter().map(ToString::to_string).collect()),
         (Command::Serve, Ok(loaded)) => serve::serve(loaded, &view).into(),
         (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded, &view)).into(),
         (Command::Reload, Ok(loaded)) => wait(changes::reload(&loaded, &view)).into(),
+        (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded.config, &view)).into(),
+        (Command::Tail(command), Ok(loaded)) => wait(tail::run(&command, &loaded.config, &view)).into(),
+        (Command::Backup(command), Ok(loaded)) => wait(backup::backup(&command, &loaded.config, &view)).into(),
+        (Command::Restore(command), Ok(loaded)) => wait(backup::restore(&command, &loaded.config, &view)).into(),
         (Command::Stored(command), Ok(loaded)) => wait(at_desk(&command, &loaded.config, &view)).into(),
     };
     report.tell()
@@ -71,6 +87,7 @@ async fn at_desk(command: &Stored, config: &Config, view: &View) -> Result<Strin
         Stored::Send(asked) => send::run(asked, &desk, view).await,
         Stored::Tokens(command) => tokens::run(command, &desk, view).await,
         Stored::Rooms(command) => rooms::run(command, &desk, view).await,
+        Stored::Audit(command) => audit::run(command, &desk, view).await,
     };
     desk.close().await;
     told

@@ -51,6 +51,12 @@ pub(super) async fn find(config: &Config) -> Result<Found> {
     }
 }
 
+/// The host that says that it runs, without a look at the lock itself: after a kill it may be wrong.
+pub(super) fn running(config: &Config) -> Result<Option<Client>> {
+    let holder = lock::holder(&config.store.path).filter(|holder| !holder.url.is_empty());
+    holder.map(|holder| Client::new(holder, &token(config)?)).transpose()
+}
+
 /// Says who has the store already, before a second host takes anything else.
 pub(super) async fn refuse_second_host(config: &Config) -> Result<()> {
     let path = &config.store.path;

@@ -35,6 +35,12 @@ impl View {
         }
     }
 
+    /// What a test looks through.
+    #[cfg(test)]
+    pub(super) fn of(json: bool, width: Option<u16>, colour: bool) -> Self {
+        Self { json, width, colour, program: "arcuate".into() }
+    }
+
     /// The whole of a command as it would be typed.
     pub(super) fn command(&self, rest: &str) -> String {
         format!("{} {rest}", self.program)

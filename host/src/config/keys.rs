@@ -64,6 +64,7 @@ pub(super) const KEYS: &[Key] = &[
     key("store", "path", Kind::Path, Preset::Text("data/arcuate.db")),
     key("store", "durability", Kind::Choice { now: &["full", "normal"], later: &[] }, Preset::Text("full")),
     key("store", "log_days", DAYS, Preset::Whole(0)),
+    key("store", "slow_ms", Kind::Count(0, 600_000), Preset::Whole(250)),
     key("auth", "mode", Kind::Choice { now: &["lan", "token"], later: &[] }, Preset::Text("lan")),
     key("auth", "admin_token", Kind::Secret, Preset::Text("")),
     key("bridge", "api_key", Kind::Secret, Preset::Text("")),

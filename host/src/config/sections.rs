@@ -33,6 +33,8 @@ pub struct Store {
     pub durability: Durability,
     /// 0: for ever.
     pub log_days: u32,
+    /// Commits and queries that take so long are told in the log; 0: none.
+    pub slow_ms: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

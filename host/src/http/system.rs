@@ -3,13 +3,15 @@
 use super::at_each;
 use crate::admin;
 use crate::error::Result;
+use crate::metrics::Format;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,7 +38,7 @@ struct Health {
 /// What of the host is not as it should be.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// `ready`, or `unavailable` while the store cannot be written.
+    /// `ready`; `starting` until each plugin has come up or said why not; `unavailable` while the store cannot be written.
     #[schema(example = "ready")]
     status: &'static str,
     #[schema(example = "arcuate")]
@@ -67,21 +69,26 @@ async fn health() -> Json<Health> {
 
 /// Tell whether the host is ready
 ///
-/// 503 while the store cannot be written; else 200, with what is not as it should be by name.
+/// 503 while the host starts and while the store cannot be written; else 200, with what is not as it should be by name.
 #[utoipa::path(get, path = "/api/v1/ready", tag = "System",
     responses((status = 200, body = Readiness),
-              (status = 503, description = "The store cannot be written now", body = Readiness)))]
+              (status = 503, description = "The host starts, or the store cannot be written now", body = Readiness)))]
 async fn ready(State(app): State<App>) -> Response {
     // After trouble it is the disk's turn to say that it is over, without waiting for somebody's message.
     if app.store.trouble().is_some() {
         let _ = app.store.write(|tx| tx.probe()).await;
     }
     let trouble = app.store.trouble();
-    let status = if trouble.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let is_starting = app.is_starting.load(Ordering::Relaxed);
+    let (status, word) = match (&trouble, is_starting) {
+        (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (None, true) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        (None, false) => (StatusCode::OK, "ready"),
+    };
     let instances = admin::plugins::troubled(&app).await;
     let queue = admin::queue::waiting(&app.store).await.unwrap_or_else(|_| json!({}));
     let body = Readiness {
-        status: if trouble.is_some() { "unavailable" } else { "ready" },
+        status: word,
         service: "arcuate",
         version: env!("CARGO_PKG_VERSION"),
         plugins: instances,
@@ -93,9 +100,12 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Show what the host counts
 #[utoipa::path(get, path = "/metrics", tag = "System",
-    responses((status = 200, description = "OpenMetrics, for Prometheus", content_type = "application/openmetrics-text",
-               body = String)))]
-async fn metrics(State(app): State<App>) -> Result<Response> {
-    let text = app.metrics.render(&app).await?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+    responses((status = 200, description = "For Prometheus; as OpenMetrics where `Accept` names it",
+               content((String = "text/plain"), (String = "application/openmetrics-text")))))]
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let text = app.metrics.render(&app, format).await?;
+    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    Ok((headers, text).into_response())
 }

@@ -6,6 +6,7 @@ use crate::store::{Kind, NewEvent};
 use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -104,6 +105,26 @@ pub struct Bus {
     queues: Mutex<HashMap<String, Arc<Notify>>>,
     /// The heartbeat's frame, at each beat: one clock for all streams.
     beats: watch::Sender<Bytes>,
+    published: AtomicU64,
+    lags: AtomicU64,
+    behind: AtomicUsize,
+}
+
+/// A stream that fell behind, until it has caught up.
+pub struct Behind(Arc<Bus>);
+
+impl Behind {
+    pub fn new(bus: &Arc<Bus>) -> Self {
+        bus.lags.fetch_add(1, Ordering::Relaxed);
+        bus.behind.fetch_add(1, Ordering::Relaxed);
+        Self(bus.clone())
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.0.behind.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Hears one topic.
@@ -129,6 +150,7 @@ impl Bus {
     pub(crate) fn publish(&self, events: &[NewEvent]) {
         let mut state = self.state();
         let Some(last) = events.last() else { return };
+        self.published.fetch_add(events.len() as u64, Ordering::Relaxed);
         state.head = Some(last.seq);
         let heard = |room| state.channels.contains_key(&Topic::Room(room));
         let all = state.channels.contains_key(&Topic::All);
@@ -170,6 +192,21 @@ impl Bus {
     /// Streams open now.
     pub fn subscribers(&self) -> usize {
         self.state().channels.values().map(|channel| channel.sender.receiver_count()).sum()
+    }
+
+    /// Durable events told so far.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// How often a stream fell behind.
+    pub fn lags(&self) -> u64 {
+        self.lags.load(Ordering::Relaxed)
+    }
+
+    /// Streams that are behind now.
+    pub fn behind(&self) -> usize {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// The frame of each heartbeat, without a number.

@@ -1,7 +1,7 @@
 //! Server-sent events of a room or of all: first the log from the reader's cursor, then live. The pieces that the bus sends say what came
 //! before them; whenever that is not where the reader stands, the log fills the gap, so nothing is missed or sent twice.
 
-use super::bus::{Bus, Frame, Piece, Recent, Subscription, Topic, gather, write_frame};
+use super::bus::{Behind, Bus, Frame, Piece, Recent, Subscription, Topic, gather, write_frame};
 use super::presence::Membership;
 use crate::clock;
 use crate::error::Result;
@@ -37,6 +37,8 @@ pub struct Reader {
     /// The last number that the reader was told.
     told: i64,
     place: Place,
+    /// It was live and missed something.
+    behind: Option<Behind>,
     /// Sent before anything else.
     greeting: Vec<u8>,
     /// The first heartbeat is still to come.
@@ -119,6 +121,7 @@ impl Reader {
             cursor: after.unwrap_or(head),
             told: 0,
             place: Place::Log,
+            behind: None,
             greeting: format!("retry:{RETRY_MILLISECONDS}\n\n").into_bytes(),
             is_new: true,
             is_over: false,
@@ -177,6 +180,7 @@ impl Reader {
                 return Ok(bytes.into());
             }
             if self.place == Place::Live && !self.is_over {
+                self.behind = None;
                 let bytes = self.listen().await?;
                 if !bytes.is_empty() {
                     return Ok(bytes);
@@ -229,6 +233,7 @@ impl Reader {
     async fn take(&mut self, piece: Option<Arc<Piece>>) -> Result<Bytes> {
         let Some(piece) = piece else {
             self.place = Place::Log;
+            self.behind.get_or_insert_with(|| Behind::new(self.store.bus()));
             return Ok(Bytes::new());
         };
         let Some(span) = piece.span else { return self.select(&piece).await };

@@ -15,7 +15,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Rows that one call may ask for.
@@ -54,7 +53,7 @@ impl Api {
     async fn ingest(&self, instance: &str, batch: Batch) -> Result<Vec<Ingested>> {
         let results = ingest::ingest(&self.store, self.live.now(), instance, batch).await?;
         let new = results.iter().filter(|result| matches!(result, Ingested::New { .. })).count();
-        self.metrics.ingested.fetch_add(new as u64, Ordering::Relaxed);
+        self.metrics.ingested(instance, new);
         Ok(results)
     }
 

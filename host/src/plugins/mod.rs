@@ -38,7 +38,7 @@ pub use changes::{Moves, Plan, Turn};
 pub use directory::Other;
 pub use host_api::Api;
 pub use http_api::router;
-pub use inspection::{Inspection, Problem, inspect_all, inspect_others};
+pub use inspection::{Inspection, Problem, inspect_all, inspect_others, open_to_others};
 pub use life::HandleError;
 pub use manager::Manager;
 pub use status::{InstanceStatus, State, Word};

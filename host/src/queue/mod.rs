@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::Live;
 use crate::error::Result;
 use crate::ids::JobId;
+use crate::metrics::Attempts;
 use crate::plugins::{HandleError, Manager, Observer};
 use crate::store::slots::{Policy, Retries};
 use crate::store::{Actor, Claimed, Handed, Store};
@@ -19,7 +20,7 @@ use plugin_api::Limits;
 use plugin_api::types::{Outcome, Work};
 use settle::settle;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,17 +31,6 @@ use turns::Turns;
 const NET: Duration = Duration::from_secs(30);
 /// Jobs claimed by one write; the rest follows with the next.
 const CLAIMS: usize = 64;
-
-/// Outcomes so far, for the metrics.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub done: AtomicU64,
-    pub retried: AtomicU64,
-    pub discarded: AtomicU64,
-    pub snoozed: AtomicU64,
-    pub turn_count: AtomicU64,
-    pub turn_microseconds: AtomicU64,
-}
 
 /// See the module's text.
 pub struct Queue {
@@ -54,7 +44,8 @@ pub struct Queue {
     unwritten: AtomicUsize,
     /// Rung when a job has ended, for whoever waits for the last one.
     ended: Notify,
-    pub counters: Counters,
+    /// How attempts ended so far, for the metrics.
+    pub attempts: Attempts,
 }
 
 impl Queue {
@@ -74,7 +65,7 @@ impl Queue {
             turns,
             unwritten: AtomicUsize::new(0),
             ended: Notify::new(),
-            counters: Counters::default(),
+            attempts: Attempts::default(),
         }))
     }
 
@@ -167,17 +158,15 @@ impl Queue {
     }
 
     fn count(&self, claimed: &Claimed, outcome: &Outcome, time: Duration) {
-        let counters = &self.counters;
-        let counter = match outcome {
-            Outcome::Done { .. } => &counters.done,
-            Outcome::Retry { .. } => &counters.retried,
-            Outcome::Discard { .. } => &counters.discarded,
-            Outcome::Snooze { .. } => &counters.snoozed,
+        let name = match outcome {
+            Outcome::Done { .. } => "done",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Discard { .. } => "discard",
+            Outcome::Snooze { .. } => "snooze",
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        self.attempts.ended(&claimed.instance, name);
         if matches!(claimed.job.work, Work::AgentTurn(_)) {
-            counters.turn_count.fetch_add(1, Ordering::Relaxed);
-            counters.turn_microseconds.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
+            self.attempts.turn(&claimed.instance, time);
         }
     }
 

@@ -65,11 +65,24 @@ impl Drop for Temporary {
     }
 }
 
+/// Where a store's contents are: beside it in `files`, or, as in a backup, in a folder that has the store's own name.
+pub(super) fn folder_of(store: &Path) -> PathBuf {
+    let own = named_after(store, ".files");
+    if own.is_dir() { own } else { store.with_file_name("files") }
+}
+
+/// The path with something behind its last name.
+pub(super) fn named_after(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    store.with_file_name(name)
+}
+
 impl Blobs {
     pub(super) fn new(store: &Path) -> Self {
         let locks = (0..LOCKS).map(|_| Arc::default()).collect();
         Self {
-            folder: store.with_file_name("files"),
+            folder: folder_of(store),
             store: store.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             owned: OnceLock::new(),
             run: Uuid::now_v7().simple().to_string(),

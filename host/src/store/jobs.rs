@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A job's state, as the store and the command line spell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Pending,

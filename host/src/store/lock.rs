@@ -31,6 +31,11 @@ pub fn path_of(store: &Path) -> PathBuf {
     store.with_file_name(name)
 }
 
+/// Who has the lock, as far as its file says.
+pub fn holder(store: &Path) -> Option<Holder> {
+    read(&File::open(path_of(store)).ok()?)
+}
+
 impl Lock {
     /// Takes the lock, or says who has it.
     pub fn take(store: &Path) -> Result<Self, TakeError> {

@@ -12,6 +12,9 @@ const MIGRATIONS: [Migration; 3] = [
     Migration { sql: include_str!("../../../migrations/sqlite/0003_operators.sql"), fill: |_| Ok(()) },
 ];
 
+/// The version that this program works with.
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
 struct Migration {
     sql: &'static str,
     /// What SQL cannot work out of the rows that are there.
@@ -28,7 +31,7 @@ pub(super) fn version(connection: &Connection) -> Result<i64> {
     if number("pragma application_id")? != APPLICATION_ID && number("select count(*) from sqlite_schema")? > 0 {
         return Err(Error::Invalid("it is the database of another program; name another file in [store] path".into()));
     }
-    let known = MIGRATIONS.len() as i64;
+    let known = KNOWN;
     if version > known {
         return Err(Error::Invalid(format!(
             "its schema has version {version}, this program knows up to {known}: it was written by a newer Arcuate; start that one, or \
@@ -40,7 +43,7 @@ pub(super) fn version(connection: &Connection) -> Result<i64> {
 
 /// For those who only look.
 pub(super) fn check_current(version: i64) -> Result<()> {
-    let known = MIGRATIONS.len() as i64;
+    let known = KNOWN;
     if version < known {
         return Err(Error::Invalid(format!(
             "its schema has version {version}, this program works with {known}; start the host once, which upgrades it"

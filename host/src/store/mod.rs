@@ -4,6 +4,7 @@
 mod activity;
 mod audit;
 mod backlog;
+pub mod backup;
 mod blobs;
 mod bookmarks;
 mod conversations;
@@ -14,6 +15,7 @@ mod events;
 mod export;
 mod files;
 mod forget;
+pub mod health;
 mod history;
 mod hits;
 mod identities;
@@ -30,6 +32,7 @@ mod message_changes;
 mod message_lists;
 mod messages;
 mod migrate;
+mod oldest_jobs;
 mod orphans;
 mod participants;
 mod pauses;
@@ -54,6 +57,7 @@ mod search;
 mod send;
 mod sessions_end;
 pub mod slots;
+mod slow;
 mod streams;
 mod takeover;
 mod threads;
@@ -92,6 +96,7 @@ pub use mentions::{LONGEST_TARGET, MentionQuery, UnreadMentions, mentions_name};
 pub use message_changes::{Deletion, MessageRow};
 pub use message_lists::{MessagePage, MessageQuery};
 pub use messages::{Draft, Message, Posted};
+pub use oldest_jobs::OldestJobs;
 pub use participants::Participant;
 pub use pauses::PauseRow;
 pub use people::{Moved, Part, PersonRow, unknown_person};
@@ -263,6 +268,11 @@ impl Store {
 
     pub fn stats(&self) -> &CommitStats {
         &self.shared.stats
+    }
+
+    /// From here on, commits and queries that take so long are told in the log; zero: none.
+    pub fn warn_when_slow(&self, time: Duration) {
+        self.shared.stats.threshold.set(time);
     }
 
     pub fn path(&self) -> &Path {

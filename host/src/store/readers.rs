@@ -1,6 +1,7 @@
 //! Those who read: threads with a connection of their own, for whatever may take long, and a few spare connections for queries of
 //! microseconds, which run where they are asked. Two hand-overs between threads cost more than such a query.
 
+use super::slow::asker;
 use super::{Read, Shared};
 use crate::error::{Error, Result};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -8,6 +9,7 @@ use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Queries that may wait; the next one is told to come again.
@@ -20,6 +22,7 @@ pub(super) struct Readers {
     queries: Sender<Query>,
     /// Connections that nobody uses now.
     spare: Arc<Mutex<Vec<Connection>>>,
+    shared: Arc<Shared>,
 }
 
 impl Readers {
@@ -34,7 +37,7 @@ impl Readers {
                 .map_err(|error| Error::Unavailable(format!("no thread for reading: {error}")))?;
         }
         let spare = (0..count.max(1)).map(|_| shared.connect(false)).collect::<Result<_>>()?;
-        Ok(Self { queries, spare: Arc::new(Mutex::new(spare)) })
+        Ok(Self { queries, spare: Arc::new(Mutex::new(spare)), shared: shared.clone() })
     }
 
     /// For a query of a few rows by their keys: it runs here and now, where a connection is spare.
@@ -45,8 +48,10 @@ impl Readers {
     {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(connection) = spare().pop() else { return self.read(body).await };
+        let begun = Instant::now();
         let result =
             catch_unwind(AssertUnwindSafe(|| in_one_state(&connection, || body(&Read { connection: &connection }))));
+        self.shared.queried::<F>(begun.elapsed());
         end_what_is_open(&connection);
         spare().push(connection);
         result.unwrap_or_else(|_| Err(Error::Internal("a query panicked".into())))
@@ -58,7 +63,13 @@ impl Readers {
         F: FnOnce(&Read<'_>) -> Result<T> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let query = Box::new(move |read: &Read<'_>| drop(sender.send(body(read))));
+        let shared = self.shared.clone();
+        let query = Box::new(move |read: &Read<'_>| {
+            let begun = Instant::now();
+            let result = body(read);
+            shared.queried::<F>(begun.elapsed());
+            drop(sender.send(result));
+        });
         self.queries.try_send(query).map_err(|error| match error {
             TrySendError::Full(_) => {
                 Error::Unavailable("too many requests are waiting for the store; try again".into())
@@ -66,6 +77,18 @@ impl Readers {
             TrySendError::Disconnected(_) => Error::Unavailable("the store is closed".into()),
         })?;
         receiver.await.unwrap_or_else(|_| Err(Error::Internal("a query panicked".into())))
+    }
+}
+
+impl Shared {
+    /// After a query of the closure `F`.
+    fn queried<F>(&self, time: Duration) {
+        if self.stats.threshold.is_over(time)
+            && let Some(untold) = self.stats.slow_queries.met()
+        {
+            let (asker, milliseconds) = (asker::<F>(), time.as_millis() as u64);
+            tracing::warn!(store.asker = asker, store.untold = untold, "a query took {milliseconds} ms");
+        }
     }
 }
 

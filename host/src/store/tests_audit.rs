@@ -18,6 +18,9 @@ pub(super) async fn use_all(store: &Store) {
         (rows[0].detail.as_str(), rows[1].subject.len(), rows[1].was_done),
         ("{\"left_out\":\"too long\"}", 300, false)
     );
+    let counts = vec![("assistant".to_owned(), State::Pending.name().to_owned(), 1)];
+    store.read(move |read| read.oldest_jobs(&counts)).await.unwrap();
+    store.read(health::use_all).await.unwrap();
     let enabled = store.read(move |read| read.audit(Some("plugins.enable"), rows[0].key, 10)).await.unwrap();
     assert_eq!(enabled.iter().map(|row| row.subject.as_str()).collect::<Vec<_>>(), ["web_chat"]);
 }

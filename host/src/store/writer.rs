@@ -8,17 +8,19 @@
 use super::counts::{Count, SenderSeen};
 use super::events::NewEvent;
 use super::jobs::Claimed;
+use super::slow::{Slow, Threshold, asker};
 use super::{Read, Shared, prepare, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::{CachedStatement, Connection, params};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that share one commit at most.
@@ -79,18 +81,46 @@ pub(super) enum SearchRow {
 /// How many of each an undone request had added.
 struct Mark([usize; 8]);
 
-/// Commits so far, for the metrics.
-#[derive(Debug, Default)]
+/// Commits and queries so far, for the metrics.
+#[derive(Debug)]
 pub struct CommitStats {
-    pub commits: AtomicU64,
-    pub requests: AtomicU64,
-    pub microseconds: AtomicU64,
+    /// Of whole transactions.
+    pub seconds: Histogram,
+    /// Requests that shared one.
+    pub writes: Histogram,
+    pub slow_commits: Slow,
+    pub slow_queries: Slow,
+    pub(super) threshold: Threshold,
     /// How often agents were kept from talking on among themselves.
     pub loop_stops: AtomicU64,
 }
 
+impl Default for CommitStats {
+    fn default() -> Self {
+        Self {
+            seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
+            writes: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            slow_commits: Slow::default(),
+            slow_queries: Slow::default(),
+            threshold: Threshold::default(),
+            loop_stops: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Where the time of one transaction went.
+#[derive(Default)]
+struct Timing {
+    slowest: Duration,
+    /// Whose request that was.
+    asker: &'static str,
+    commit: Duration,
+}
+
 trait Request: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    /// The function that asked.
+    fn asker(&self) -> &'static str;
     fn finish(self: Box<Self>, outcome: Result<()>);
 }
 
@@ -104,6 +134,10 @@ impl<T: Send, F: FnMut(&mut Tx<'_>) -> Result<T> + Send> Request for Typed<T, F>
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         self.result = Some((self.body)(tx)?);
         Ok(())
+    }
+
+    fn asker(&self) -> &'static str {
+        asker::<F>()
     }
 
     fn finish(self: Box<Self>, outcome: Result<()>) {
@@ -132,7 +166,14 @@ impl Writer {
     ) -> Result<Self> {
         let (requests, receiver) = mpsc::channel(WAITING);
         let last_stamp = last_stamp(&connection).map_err(sql_error)?;
-        let mut thread = WriterThread { connection, shared, handed, last_stamp, effects: Effects::default() };
+        let mut thread = WriterThread {
+            connection,
+            shared,
+            handed,
+            last_stamp,
+            effects: Effects::default(),
+            timing: Timing::default(),
+        };
         thread::Builder::new()
             .name("store-write".into())
             .spawn(move || thread.run(receiver))
@@ -192,6 +233,7 @@ pub(super) struct WriterThread {
     handed: mpsc::UnboundedSender<Claimed>,
     last_stamp: Micros,
     pub(super) effects: Effects,
+    timing: Timing,
 }
 
 impl WriterThread {
@@ -222,6 +264,7 @@ impl WriterThread {
             return;
         }
         let begun = Instant::now();
+        self.timing = Timing::default();
         match self.together(&mut batch) {
             Ok(results) => {
                 self.committed(begun, batch.len());
@@ -291,14 +334,19 @@ impl WriterThread {
     }
 
     fn attempt(&mut self, request: &mut Box<dyn Request>) -> Result<()> {
+        let begun = Instant::now();
         let mut tx = Tx {
             connection: &self.connection,
             effects: &mut self.effects,
             shared: &self.shared,
             last_stamp: &mut self.last_stamp,
         };
-        catch_unwind(AssertUnwindSafe(|| request.run(&mut tx)))
-            .unwrap_or_else(|_| Err(Error::Internal("a write panicked".into())))
+        let result = catch_unwind(AssertUnwindSafe(|| request.run(&mut tx)));
+        let time = begun.elapsed();
+        if time > self.timing.slowest {
+            (self.timing.slowest, self.timing.asker) = (time, request.asker());
+        }
+        result.unwrap_or_else(|_| Err(Error::Internal("a write panicked".into())))
     }
 
     fn execute(&self, sql: &str) -> Result<()> {
@@ -308,8 +356,14 @@ impl WriterThread {
 
     /// What was deferred, then the commit.
     fn finish_transaction(&mut self) -> Result<()> {
-        self.write_search().and_then(|()| self.write_counts()).and_then(|()| self.write_sums()).map_err(sql_error)?;
-        self.connection.execute_batch("commit").map_err(sql_error)
+        self.write_search()
+            .and_then(|()| self.write_counts())
+            .and_then(|()| self.write_sums())
+            .map_err(|error| self.failed(error))?;
+        let begun = Instant::now();
+        self.connection.execute_batch("commit").map_err(|error| self.failed(error))?;
+        self.timing.commit = begun.elapsed();
+        Ok(())
     }
 
     fn write_search(&self) -> rusqlite::Result<()> {
@@ -368,10 +422,12 @@ impl WriterThread {
     }
 
     fn committed(&mut self, begun: Instant, requests: usize) {
-        let stats = &self.shared.stats;
-        stats.commits.fetch_add(1, Ordering::Relaxed);
-        stats.requests.fetch_add(requests as u64, Ordering::Relaxed);
-        stats.microseconds.fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        let (stats, time) = (&self.shared.stats, begun.elapsed());
+        stats.seconds.observe(time.as_secs_f64());
+        stats.writes.observe(requests as f64);
+        if stats.threshold.is_over(time) {
+            self.tell_slow(time, requests);
+        }
         self.shared.set_trouble(None);
         let effects = std::mem::take(&mut self.effects);
         for claimed in effects.handed {
@@ -380,6 +436,22 @@ impl WriterThread {
         }
         self.shared.bus.publish(&effects.events);
         effects.woken.iter().for_each(|instance| self.shared.bus.wake_queue(instance));
+    }
+}
+
+impl WriterThread {
+    fn tell_slow(&self, time: Duration, requests: usize) {
+        let Some(untold) = self.shared.stats.slow_commits.met() else { return };
+        let Timing { slowest, asker, commit } = &self.timing;
+        tracing::warn!(
+            store.writes = requests,
+            store.commit_ms = commit.as_millis() as u64,
+            store.slowest = asker,
+            store.slowest_ms = slowest.as_millis() as u64,
+            store.untold = untold,
+            "a commit took {} ms; a disk that is slow or busy shows in store.commit_ms",
+            time.as_millis()
+        );
     }
 }
 

@@ -44,6 +44,14 @@ const COMMANDS: &[&[&str]] = &[
     &["rooms"],
     &["rooms", "list"],
     &["rooms", "rotate-key"],
+    &["doctor"],
+    &["tail"],
+    &["audit"],
+    &["audit", "list"],
+    &["backup"],
+    &["restore"],
+    &["completions"],
+    &["man"],
     &["check", "--json"],
 ];
 
@@ -93,6 +101,11 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["send", "--platform", "web_chat", "words"], "--user"),
         (&["send", "--conversation", "x", "--platform", "y", "--user", "z", "words"], "cannot be used"),
         (&["conversations", "list", "--state", "closed"], "taken"),
+        (&["backup"], "<FILE>"),
+        (&["restore"], "<FILE>"),
+        (&["completions"], "<SHELL>"),
+        (&["tail", "--since", "x"], "--since"),
+        (&["tail", "--room", "a", "--conversation", "b"], "cannot be used"),
     ];
     for &(arguments, text) in wrong {
         arcuate(&setup, arguments).refused(2, &[text]);

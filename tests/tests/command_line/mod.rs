@@ -1,7 +1,11 @@
 //! The command line as somebody types it: real processes, against a host that runs and against its store at rest.
 
+mod audit;
+mod backup;
 mod check;
+mod doctor;
 mod help;
+mod manual;
 mod people;
 mod people_deeds;
 mod plugins;
@@ -10,6 +14,7 @@ mod queue_held;
 mod rooms;
 mod secrets;
 mod serve;
+mod tail;
 mod terminal;
 mod trouble;
 mod turns;

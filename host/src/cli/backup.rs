@@ -1,0 +1,180 @@
+//! `arcuate backup` and `arcuate restore`. A backup needs no answer from the host, only that the store can be read; a restore needs that
+//! no host runs.
+
+use super::report::complain;
+use super::session::{AtRest, refuse_second_host};
+use super::view::{View, counted};
+use super::watching_args::{Backup, Restore};
+use crate::admin::at_the_command_line;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::store::Deed;
+use crate::store::backup::{self as copies, Step};
+use crate::store::lock::{Lock, TakeError, path_of};
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Between two lines of progress.
+const PROGRESS: Duration = Duration::from_millis(200);
+
+pub(super) async fn backup(command: &Backup, config: &Config, view: &View) -> Result<String> {
+    let (store, begun) = (&config.store.path, Instant::now());
+    if !store.exists() {
+        let text = format!("there is no store at {} yet, so there is nothing to back up", store.display());
+        return Err(Error::Unavailable(text));
+    }
+    keep_out_of_use(&command.file)?;
+    // At rest nobody starts meanwhile; a host that runs goes on.
+    let lock = match Lock::take(store) {
+        Ok(lock) => Some(lock),
+        Err(TakeError::Held(_)) => None,
+        Err(failed) => return Err(failed.into()),
+    };
+    let mut progress = Progress::new(view);
+    let backed = copies::backup(store, &command.file, command.force, &mut |step| progress.tell(step));
+    progress.end();
+    let backed = backed?;
+    drop(lock);
+    if backed.missing > 0 && !view.json {
+        let contents = counted(backed.missing, "file");
+        complain(&format!("warning: {contents} that the store names could not be found: deleted meanwhile, or lost"));
+    }
+    let shown = shown(&command.file);
+    if view.json {
+        return Ok(View::json(&json!({
+            "file": shown,
+            "files": backed.folder.as_deref().map(self::shown),
+            "bytes": backed.bytes,
+            "seq": backed.seq,
+            "contents": backed.contents,
+            "content_bytes": backed.content_bytes,
+            "missing": backed.missing,
+            "milliseconds": begun.elapsed().as_millis() as u64,
+        })));
+    }
+    let mut text = format!("{shown}: {}, everything up to event {}\n", size(backed.bytes), backed.seq);
+    if let Some(folder) = &backed.folder {
+        let contents = counted(backed.contents, "file");
+        text += &format!("{}: {contents}, {}\n", self::shown(folder), size(backed.content_bytes));
+    }
+    Ok(text)
+}
+
+pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> Result<String> {
+    let store = &config.store.path;
+    if !command.file.is_file() {
+        return Err(Error::NotFound(format!("there is no backup at {}", command.file.display())));
+    }
+    refuse_second_host(config).await?;
+    if let Some(folder) = store.parent() {
+        let failed = |error| Error::Unavailable(format!("cannot make the folder {}: {error}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let lock = Lock::take(store)?;
+    let mut progress = Progress::new(view);
+    let restored = copies::restore(&command.file, store, command.force, &mut |step| progress.tell(step));
+    progress.end();
+    let restored = restored?;
+    record(command, config, lock).await;
+    if view.json {
+        return Ok(View::json(&json!({
+            "store": shown(store),
+            "seq": restored.seq,
+            "contents": restored.contents,
+            "missing": restored.missing,
+            "aside": restored.aside.as_deref().map(shown),
+        })));
+    }
+    let contents = counted(restored.contents, "file");
+    let mut text = format!("{}: everything up to event {}, with {contents}\n", shown(store), restored.seq);
+    if let Some(aside) = &restored.aside {
+        text += &format!("the store that was there is {} now\n", shown(aside));
+    }
+    Ok(text)
+}
+
+/// In the record that came with the backup. One with an older schema has none yet.
+async fn record(command: &Restore, config: &Config, lock: Lock) {
+    let Ok(rest) = AtRest::open(config, lock) else { return };
+    let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
+    if let Err(error) = rest.store.write(move |tx| tx.audit(&deed)).await {
+        complain(&format!("warning: this was not written into the record of deeds: {error}"));
+    }
+    rest.store.close().await;
+}
+
+/// A host may have been started from an older backup.
+fn keep_out_of_use(file: &Path) -> Result<()> {
+    if path_of(file).exists() {
+        Lock::take(file)?;
+    }
+    Ok(())
+}
+
+/// One line on a terminal that is written over.
+struct Progress {
+    told: Option<Instant>,
+    visible: bool,
+}
+
+impl Progress {
+    fn new(view: &View) -> Self {
+        Self { told: None, visible: !view.json && std::io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, step: Step) {
+        let soon = self.told.is_some_and(|told| told.elapsed() < PROGRESS);
+        if !self.visible || (soon && step != Step::Checking) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let part = |done: u64, all: u64| (done * 100).checked_div(all).unwrap_or(100);
+        let text = match step {
+            Step::Copying(done, all) => format!("copying the store, {} %", part(done, all)),
+            Step::Checking => "checking the copy".into(),
+            Step::Contents(done, all) => format!("copying {done} of {}", counted(all, "file")),
+        };
+        let mut stderr = std::io::stderr();
+        let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+    }
+
+    fn end(&mut self) {
+        if self.told.take().is_some() {
+            let mut stderr = std::io::stderr();
+            let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    super::harmless::line(&path.display().to_string())
+}
+
+/// `12.3 MB`
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = "bytes";
+    for next in UNITS {
+        if value < 1000.0 {
+            break;
+        }
+        (value, unit) = (value / 1000.0, next);
+    }
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_takes_the_largest_unit() {
+        assert_eq!(
+            [0, 999, 1_000, 12_345_678, 2_000_000_000_000_000].map(size),
+            ["0 bytes", "999 bytes", "1.0 kB", "12.3 MB", "2000.0 TB"]
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! An event as one line for people: its number, its time, its room by name, what it is and what it says.
+
+use crate::cli::client::Client;
+use crate::cli::harmless;
+use crate::cli::view::{View, encoded, field};
+use crate::clock;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Rooms whose names are remembered.
+const REMEMBERED: usize = 1000;
+/// Characters of a room's name that are shown.
+const ROOM: usize = 20;
+/// Where an event has its time, in this order.
+const TIMES: [&str; 4] = ["created_at", "timestamp", "updated_at", "time"];
+/// What says most of an event, in this order.
+const WORDS: [&str; 10] =
+    ["content", "delta", "emoji", "filename", "text", "display_name", "name", "reason", "message_id", "id"];
+
+/// Makes lines, and remembers rooms' names for them.
+pub(super) struct Lines<'v> {
+    view: &'v View,
+    rooms: HashMap<String, String>,
+}
+
+#[derive(Clone, Copy)]
+enum Ink {
+    Faint,
+    Room,
+    Event,
+    Bad,
+}
+
+impl Ink {
+    /// As ANSI numbers it.
+    fn code(self) -> u8 {
+        match self {
+            Self::Faint => 2,
+            Self::Room => 36,
+            Self::Event => 33,
+            Self::Bad => 31,
+        }
+    }
+}
+
+impl<'v> Lines<'v> {
+    pub(super) fn new(view: &'v View) -> Self {
+        Self { view, rooms: HashMap::new() }
+    }
+
+    pub(super) async fn line(&mut self, host: &Client, event: &str, seq: Option<i64>, data: &Value) -> String {
+        let room = self.room(host, data).await;
+        self.composed(event, seq, &room, data)
+    }
+
+    fn composed(&self, event: &str, seq: Option<i64>, room: &str, data: &Value) -> String {
+        let number = seq.map_or_else(|| "-".into(), |seq| seq.to_string());
+        let (time, event, room) = (time(data), harmless::line(event), cut(&harmless::line(room), ROOM));
+        let head = format!("{number:>8} {time} {room:<12} {event:<16} ").chars().count();
+        let words = harmless::line(&words(data));
+        let words = match self.view.width {
+            Some(width) => cut(&words, usize::from(width).saturating_sub(head).max(ROOM)),
+            None => words,
+        };
+        let ink = if event.contains("deleted") || event.contains("disabled") { Ink::Bad } else { Ink::Event };
+        let line = format!(
+            "{} {} {} {} {words}",
+            self.paint(&format!("{number:>8}"), Ink::Faint),
+            self.paint(&time, Ink::Faint),
+            self.paint(&format!("{room:<12}"), Ink::Room),
+            self.paint(&format!("{event:<16}"), ink),
+        );
+        format!("{}\n", line.trim_end())
+    }
+
+    fn paint(&self, text: &str, ink: Ink) -> String {
+        if self.view.colour { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.into() }
+    }
+
+    /// Its name; the start of its id where that cannot be had.
+    async fn room(&mut self, host: &Client, data: &Value) -> String {
+        let id = field(data, "room_id");
+        if id.is_empty() {
+            return "-".into();
+        }
+        if let Some(known) = self.rooms.get(&id) {
+            return known.clone();
+        }
+        let short = || id.chars().take(8).collect::<String>();
+        let found = host.get_at(&format!("/api/v1/rooms/{}", encoded(&id))).await;
+        let name = found.ok().map(|room| field(&room, "name")).filter(|name| !name.is_empty()).unwrap_or_else(short);
+        if self.rooms.len() >= REMEMBERED {
+            self.rooms.clear();
+        }
+        self.rooms.insert(id, name.clone());
+        name
+    }
+}
+
+/// `12:00:00`, in UTC; of an event without a time it is now.
+fn time(data: &Value) -> String {
+    let told = TIMES.iter().find_map(|name| clock::parse(data[*name].as_str()?));
+    let whole = clock::format(told.unwrap_or_else(clock::now));
+    whole.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default().into()
+}
+
+/// `ada: Hello`
+fn words(data: &Value) -> String {
+    let what = WORDS.iter().map(|name| field(data, name)).find(|word| !word.is_empty()).unwrap_or_default();
+    match field(data, "sender") {
+        sender if sender.is_empty() => what,
+        sender if what.is_empty() => sender,
+        sender => format!("{sender}: {what}"),
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn line_says_who_said_what_and_obeys_nobody() {
+        let view = View::of(false, Some(60), false);
+        let data = json!({ "sender": "ada\u{1b}[2J", "content": "one\ntwo", "created_at": "2026-01-31T12:00:00.5Z" });
+        let line = Lines::new(&view).composed("message", Some(7), "kitchen", &data);
+        assert_eq!(line, "       7 12:00:00 kitchen      message          ada\\u{1b}[2J: one t…\n");
+        assert_eq!(
+            Lines::new(&view).composed("typing", None, "-", &json!({ "sender": "ada" })).matches('\n').count(),
+            1
+        );
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        let view = View::of(false, Some(80), true);
+        let line = Lines::new(&view).composed("message_deleted", Some(7), "kitchen", &json!({}));
+        assert!(line.contains("\x1b[36mkitchen") && line.contains("\x1b[31mmessage_deleted"), "{line:?}");
+    }
+}

@@ -1,0 +1,136 @@
+//! What can be typed to watch a host and to keep what it has: `doctor`, `tail`, `audit`, `backup`; and what shells and readers of manuals
+//! get.
+
+use super::args::Page;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Looks through the whole store, however long that takes
+    #[arg(long)]
+    pub thorough: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Tail {
+    /// Only this room, by name or id
+    #[arg(long, value_name = "ROOM", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "conversation")]
+    pub room: Option<String>,
+    /// Only this conversation, by id
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub conversation: Option<String>,
+    /// Only these events, such as message,typing
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
+    pub kinds: Vec<String>,
+    /// Begins behind this event; 0: with the first
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub since: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Deeds of operators, newest first
+    #[command(after_help = AUDIT_LIST)]
+    List {
+        /// Only this action, such as plugins.enable
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        action: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The copy of the store; uploaded files go into FILE.files beside it
+    pub file: PathBuf,
+    /// Replaces an older backup
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// What `backup` wrote
+    pub file: PathBuf,
+    /// Replaces the store that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// bash, zsh, fish, elvish or powershell
+    #[arg(hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Writes a page for each command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+pub(super) const DOCTOR: &str = "\
+Example:
+  arcuate doctor
+
+Looks and changes nothing. With a problem the exit code is 1; warnings do not
+change it.
+JSON: {ok, problems, warnings, findings: [{check, level, text, advice}]}; level
+is ok, warning or problem, advice is null where nothing is to be done";
+
+pub(super) const TAIL: &str = "\
+Examples:
+  arcuate tail
+  arcuate tail --room general --kinds message,message_edited
+  arcuate tail --since 0 --json
+
+Needs a running host; goes on when that is started again; Ctrl-C ends it.
+JSON, a line per event: {seq, event, data}; seq is null for what is not stored";
+
+pub(super) const AUDIT: &str = "\
+Example:
+  arcuate audit list";
+
+pub(super) const AUDIT_LIST: &str = "\
+Example:
+  arcuate audit list --action plugins.enable
+
+JSON: {deeds: [{at, actor, origin, action, subject, outcome, detail}], cursor};
+the cursor is null on the last page";
+
+pub(super) const BACKUP: &str = "\
+Example:
+  arcuate backup /var/backups/arcuate-monday.db
+
+Works while the host runs, which goes on meanwhile. The copy is of one moment,
+checked, and for its owner alone. A host can be started right from it.
+JSON: {file, files, bytes, seq, contents, content_bytes, missing, milliseconds}";
+
+pub(super) const RESTORE: &str = "\
+Example:
+  arcuate restore /var/backups/arcuate-monday.db
+
+Puts a backup where [store] path says; no host may run there. A store that is
+there already is kept unless --force is given.
+JSON: {store, seq, contents}";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  arcuate completions bash > /etc/bash_completion.d/arcuate
+  arcuate completions zsh > ~/.zfunc/_arcuate
+  arcuate completions fish > ~/.config/fish/completions/arcuate.fish
+
+JSON: {shell, script}";
+
+pub(super) const MAN: &str = "\
+Examples:
+  arcuate man | man -l -
+  arcuate man --output /usr/local/share/man/man1
+
+JSON: {pages: [{name, text}]}, or {folder, pages: [NAME]} with --output";

@@ -1,0 +1,300 @@
+//! Copies of a store with the contents of its files: of one moment, taken while a host goes on writing or at rest; and back again. The
+//! store is opened for reading alone. A backup is a store itself: `NAME` with its contents in `NAME.files`, and a host can be started
+//! from it as it lies there.
+
+mod restore;
+
+pub use restore::{Restored, restore};
+
+use super::blobs::{Hash, folder_of, hex, named_after};
+use super::{Read, migrate, sql_error};
+use crate::error::{Error, Result};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Pages that are copied before progress is told.
+const PAGES: i32 = 2048;
+/// How often a copy is tried again that somebody locks, and how long it waits each time.
+const TRIES: u32 = 100;
+const WAIT: Duration = Duration::from_millis(50);
+/// What SQLite keeps beside a store.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What means something in the address of a file.
+const IN_URI: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ').add(b'"');
+/// The schema that first had files.
+const WITH_FILES: i64 = 2;
+
+/// What is under way, for those who show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// So many of so many pages.
+    Copying(u64, u64),
+    Checking,
+    /// So many of so many contents.
+    Contents(u64, u64),
+}
+
+/// What a backup holds.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Backed {
+    pub bytes: u64,
+    /// The newest event in it.
+    pub seq: i64,
+    /// Where the contents are, if there are any.
+    pub folder: Option<PathBuf>,
+    pub contents: u64,
+    pub content_bytes: u64,
+    /// Contents that were deleted while it was taken.
+    pub missing: u64,
+}
+
+/// A copy that is not in its place yet. Dropped before, it leaves nothing.
+struct Unfinished {
+    file: PathBuf,
+    folder: PathBuf,
+}
+
+/// What a store's rows say.
+struct Named {
+    seq: i64,
+    contents: Vec<(Hash, u64)>,
+}
+
+/// Copies the store to `file`. An older backup there is replaced only with `force`, and only when the new one is whole.
+pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(Step)) -> Result<Backed> {
+    if fs::canonicalize(store).is_ok_and(|store| fs::canonicalize(file).is_ok_and(|file| file == store)) {
+        return Err(Error::Conflict(format!("{} is the store itself; name another file", file.display())));
+    }
+    let contents = named_after(file, ".files");
+    let there = [file, &contents].into_iter().find(|path| path.symlink_metadata().is_ok());
+    if let Some(there) = there.filter(|_| !force) {
+        let text = format!("{} is there already; name another file, or replace it with --force", there.display());
+        return Err(Error::Conflict(text));
+    }
+    let unfinished = Unfinished::new(file)?;
+    let named = copy(store, &unfinished.file, progress)?;
+    let mut backed = copy_contents(&folder_of(store), &unfinished.folder, &named, progress)?;
+    backed.bytes = fs::metadata(&unfinished.file).map_err(|error| failed(&unfinished.file, &error))?.len();
+    backed.folder = (backed.contents > 0).then(|| contents.clone());
+    unfinished.put(file, &contents)?;
+    Ok(backed)
+}
+
+/// One moment of the store, whole and checked.
+fn copy(store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> Result<Named> {
+    let unread = |error: Error| Error::Unavailable(format!("cannot read the store {}: {error}", store.display()));
+    let source = open_for_reading(store).map_err(unread)?;
+    // All of it is read in one transaction: whatever is written meanwhile, the copy is of this moment.
+    source.execute_batch("begin").map_err(sql_error)?;
+    let named = named(&source).map_err(unread)?;
+    let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
+    new.map_err(|error| failed(target, &error))?;
+    let unwritten = |error| Error::Unavailable(format!("cannot write {}: {}", target.display(), sql_error(error)));
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut copy = Connection::open_with_flags(target, flags).map_err(unwritten)?;
+    pages(&source, &mut copy, progress).map_err(|error| match error {
+        Failed::Sql(error) => unwritten(error),
+        Failed::Locked => Error::Unavailable(format!("{} stays locked; try again", store.display())),
+    })?;
+    drop(source);
+    progress(Step::Checking);
+    // In one file, without a log beside it; a host that is started from it changes that back.
+    copy.pragma_update(None, "journal_mode", "delete").map_err(unwritten)?;
+    check(&copy)?;
+    copy.close().map_err(|(_, error)| unwritten(error))?;
+    File::open(target).and_then(|file| file.sync_all()).map_err(|error| failed(target, &error))?;
+    Ok(named)
+}
+
+enum Failed {
+    Sql(rusqlite::Error),
+    Locked,
+}
+
+fn pages(source: &Connection, copy: &mut Connection, progress: &mut dyn FnMut(Step)) -> Result<(), Failed> {
+    let backup = Backup::new(source, copy).map_err(Failed::Sql)?;
+    let mut tries = 0;
+    loop {
+        match backup.step(PAGES).map_err(Failed::Sql)? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => tries = 0,
+            _ if tries < TRIES => {
+                tries += 1;
+                thread::sleep(WAIT);
+            }
+            _ => return Err(Failed::Locked),
+        }
+        let state = backup.progress();
+        let (all, left) = (u64::try_from(state.pagecount), u64::try_from(state.remaining));
+        let (all, left) = (all.unwrap_or_default(), left.unwrap_or_default());
+        progress(Step::Copying(all.saturating_sub(left), all));
+    }
+}
+
+/// A copy of a damaged store is not taken for a backup.
+fn check(copy: &Connection) -> Result<()> {
+    let found: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(sql_error)?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Error::Unavailable(format!("the store is damaged ({found}), so there is no new backup; keep the older ones")))
+}
+
+/// Nothing is made or changed by it. One that nobody has open, and that was closed in good order, lies there in one file: that it stays so
+/// while it is read is for the caller to see to, by its lock.
+pub(super) fn open_for_reading(store: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let is_whole = BESIDE.iter().all(|ending| !named_after(store, ending).exists());
+    let connection = match store.to_str().filter(|_| is_whole) {
+        // Else SQLite would put a log beside it, and leave it there.
+        Some(path) => {
+            let path = utf8_percent_encode(path, IN_URI);
+            Connection::open_with_flags(format!("file:{path}?immutable=1"), flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        None => Connection::open_with_flags(store, flags),
+    };
+    let connection = connection.map_err(sql_error)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(sql_error)?;
+    Ok(connection)
+}
+
+fn named(source: &Connection) -> Result<Named> {
+    let version = migrate::version(source)?;
+    if version == 0 {
+        return Err(Error::Invalid("it is empty: no host was ever started with it".into()));
+    }
+    let seq = Read { connection: source }.head()?;
+    let mut contents = Vec::new();
+    if version >= WITH_FILES {
+        // All of them, and once per backup: not one of the statements that are kept and whose plans are looked at.
+        let sql = "select hash, max(size) from files group by hash";
+        let mut statement = source.prepare(sql).map_err(sql_error)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())));
+        contents = rows.map_err(sql_error)?.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+    }
+    Ok(Named { seq, contents })
+}
+
+/// Those that the copy names; one that is gone was deleted since, or is told as missing.
+fn copy_contents(from: &Path, to: &Path, named: &Named, progress: &mut dyn FnMut(Step)) -> Result<Backed> {
+    let mut backed = Backed { seq: named.seq, ..Backed::default() };
+    let all = named.contents.len() as u64;
+    for ((hash, size), number) in named.contents.iter().zip(1..) {
+        let name = hex(hash);
+        let (source, folder) = (from.join(&name[..2]).join(&name), to.join(&name[..2]));
+        match copy_content(&source, &folder, &name, *size) {
+            Ok(true) => {
+                backed.contents += 1;
+                backed.content_bytes += size;
+            }
+            Ok(false) => backed.missing += 1,
+            Err(error) => return Err(failed(&folder, &error)),
+        }
+        progress(Step::Contents(number, all));
+    }
+    if backed.contents > 0 {
+        sync_folders(to).map_err(|error| failed(to, &error))?;
+    }
+    Ok(backed)
+}
+
+/// False: it is not there, or not whole.
+fn copy_content(source: &Path, folder: &Path, name: &str, size: u64) -> io::Result<bool> {
+    let mut bytes = match File::open(source) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    if bytes.metadata()?.len() != size {
+        return Ok(false);
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name))?;
+    io::copy(&mut bytes, &mut copy)?;
+    copy.sync_all()?;
+    Ok(true)
+}
+
+fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync(&path)?;
+        }
+    }
+    sync(folder)?;
+    sync(parent(folder))
+}
+
+impl Unfinished {
+    /// Beside where it will be, so that it can be moved there in one go.
+    fn new(file: &Path) -> Result<Self> {
+        let wrong = || Error::Invalid(format!("{} is no name of a file", file.display()));
+        file.file_name().ok_or_else(wrong)?;
+        let folder = parent(file);
+        if !folder.is_dir() {
+            let folder = folder.display();
+            return Err(Error::Unavailable(format!("there is no folder {folder}; make it, or name another file")));
+        }
+        let ending = format!(".{}.part", std::process::id());
+        Ok(Self { file: named_after(file, &ending), folder: named_after(file, &format!("{ending}.files")) })
+    }
+
+    /// The contents first: with the file, the backup is there.
+    fn put(self, file: &Path, contents: &Path) -> Result<()> {
+        let moved = || {
+            remove_folder(contents)?;
+            if self.folder.is_dir() {
+                fs::rename(&self.folder, contents)?;
+            }
+            // What a host left that was started from the older one would be taken for this one's.
+            for ending in BESIDE {
+                remove(&named_after(file, ending))?;
+            }
+            fs::rename(&self.file, file)?;
+            sync(parent(file))
+        };
+        moved().map_err(|error: io::Error| failed(file, &error))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = remove_folder(&self.folder);
+        let _ = remove(&self.file);
+        for ending in BESIDE {
+            let _ = remove(&named_after(&self.file, ending));
+        }
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; free some space there, or name another place",
+        _ => "",
+    };
+    Error::Unavailable(format!("cannot write {}: {error}{hint}", path.display()))
+}
+
+/// Of a bare name it is the folder where one is.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+fn remove_folder(path: &Path) -> io::Result<()> {
+    fs::remove_dir_all(path).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}

@@ -1,0 +1,131 @@
+//! `arcuate doctor`: quiet about what is well, and told apart what is bad from what is only worth a look.
+
+use super::{FAILING, Ran, Situation, arcuate, command, fresh, host_with, ran};
+use arcuate_tests::host::Host;
+use serde_json::Value;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// What it found, whatever its exit code.
+fn examined(ran: Ran) -> (Option<i32>, Value) {
+    assert!(ran.stderr.is_empty(), "{ran:?}");
+    (ran.code, serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}")))
+}
+
+/// The texts of a check that are at this level, with their advice.
+fn found(report: &Value, check: &str, level: &str) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings").iter();
+    let fitting = findings.filter(|finding| finding["check"] == check && finding["level"] == level);
+    fitting.map(|finding| format!("{} | {}", finding["text"], finding["advice"])).collect()
+}
+
+fn says(report: &Value, check: &str, level: &str, text: &str) {
+    let found = found(report, check, level);
+    assert!(found.iter().any(|finding| finding.contains(text)), "no {level} of {check} says `{text}`: {report:#}");
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode is set");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_is_well_has_no_problems() {
+    let mut host = Host::start("").await;
+    for situation in Situation::BOTH {
+        situation.of(&mut host).await;
+        let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+        assert_eq!((code, &report["ok"], &report["problems"]), (Some(0), &true.into(), &0.into()), "{report:#}");
+        says(&report, "store", "ok", "its file is sound");
+        says(&report, "network", "ok", "only this machine");
+        says(&report, "queue", "ok", "no dead letters");
+        match situation {
+            Situation::Running => {
+                says(&report, "host", "ok", &format!("pid {}", host.pid()));
+                says(&report, "plugins", "ok", "assistant is Running");
+            }
+            Situation::AtRest => says(&report, "host", "warning", "no host runs"),
+        }
+        let table = arcuate(host.setup(), &["doctor", "--thorough"]).done();
+        assert!(table.starts_with("LEVEL") && table.contains("WHAT"), "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_running_host_is_told_with_what_to_do() {
+    let missing = "[plugins.missing]\nlibrary = \"missing\"\nenabled = true\n";
+    let host = host_with(&format!("{FAILING}{missing}"), "failed", 2).await;
+    set_mode(&host.store().with_file_name("admin_token"), 0o644);
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!((code, &report["ok"]), (Some(1), &false.into()), "{report:#}");
+    says(&report, "permissions", "problem", "chmod 600");
+    says(&report, "config", "problem", "libmissing.so");
+    assert!(found(&report, "plugins", "problem").is_empty(), "said twice: {report:#}");
+    says(&report, "queue", "warning", "2 dead letters of assistant");
+    says(&report, "queue", "warning", "queue retry --state failed --plugin assistant");
+    let ran = arcuate(host.setup(), &["doctor"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.lines().nth(1).is_some_and(|line| line.starts_with("problem")), "the worst first: {ran:?}");
+    assert!(ran.stdout.trim_end().lines().last().is_some_and(|sum| sum.contains("problems, ")), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_work_is_told_with_its_reason() {
+    let host = Host::start("").await;
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    let sql = "insert into queue_pauses (instance, lane, paused_at, paused_by, reason)
+               values ('assistant', '', 1700000000000000, 'operator', 'the agent moves')";
+    store.execute(sql, []).expect("a pause");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(0), "{report:#}");
+    says(&report, "queue", "warning", "all work of assistant is paused by operator since 2023-11-14");
+    says(&report, "queue", "warning", "the agent moves");
+}
+
+#[test]
+fn mistakes_and_a_taken_port_are_problems_before_the_first_start() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its number");
+    let (setup, path) = fresh(&format!("[server]\nbind = \"{address}\"\n[bridge]\napi_key = \"secret-words\"\n"));
+    set_mode(&path, 0o644);
+    let (code, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "port", "problem", &format!("another program listens on {address}"));
+    says(&report, "secrets", "problem", "bridge.api_key");
+    assert!(!report.to_string().contains("secret-words"), "{report:#}");
+    says(&report, "store", "ok", "the first start makes it");
+    assert!(!setup.folder().join("data").exists(), "it only looks");
+    fs::write(&path, "[server]\nbind = \"0.0.0.0:0\"\nbnid = 1\n").expect("the configuration");
+    let (code, report) = examined(ran(&mut command(&setup, &["doctor", "--json"])));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "config", "problem", "config.toml:3:1: ");
+    fs::write(&path, "[server]\nbind = \"0.0.0.0:0\"\n").expect("the configuration");
+    let (_, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    says(&report, "network", "warning", "whoever reaches it may read and write");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_store_and_a_library_that_others_can_write_are_problems() {
+    let mut host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    for _ in 0..50 {
+        host.say(&room, &"words ".repeat(500)).await;
+    }
+    host.terminate().await;
+    // A link to what others use must not be changed: a copy takes its place.
+    let library = host.folder().join("bin/libagent_invoker.so");
+    let bytes = fs::read(&library).expect("a library");
+    fs::remove_file(&library).and_then(|()| fs::write(&library, bytes)).expect("a copy");
+    set_mode(&library, 0o666);
+    let mut store = fs::read(host.store()).expect("the store");
+    let middle = store.len() / 2;
+    store[middle..middle + 8192].fill(7);
+    fs::write(host.store(), store).expect("a damaged store");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "store", "problem", "restore");
+    says(&report, "libraries", "problem", "libagent_invoker.so");
+    arcuate(host.setup(), &["backup", "x.db"]).refused(1, &["damaged"]);
+    assert!(!host.folder().join("x.db").exists(), "a copy of a damaged store is no backup");
+}
