@@ -7,10 +7,7 @@ mod audit;
 mod backup;
 mod changes;
 mod check;
-mod check;
 mod client;
-mod client;
-mod confirm;
 mod confirm;
 mod conversations;
 mod doctor;
@@ -63,7 +60,6 @@ pub fn main() -> ExitCode {
         (Command::Serve, Ok(loaded)) => serve::serve(loaded, &view).into(),
         (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded, &view)).into(),
         (Command::Reload, Ok(loaded)) => wait(changes::reload(&loaded, &view)).into(),
-        (Command::Plugins(command), Ok(loaded)) => wait(plugins::run(&command, &loaded.config, &view)).into(),
         (Command::Tail(command), Ok(loaded)) => wait(tail::run(&command, &loaded.config, &view)).into(),
         (Command::Backup(command), Ok(loaded)) => wait(backup::backup(&command, &loaded.config, &view)).into(),
         (Command::Restore(command), Ok(loaded)) => wait(backup::restore(&command, &loaded.config, &view)).into(),

@@ -108,7 +108,7 @@ fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) ->
 /// A sentence for each library, and for the folder of all, that others could change and so run code in the host.
 pub fn open_to_others(config: &Plugins) -> Vec<String> {
     let directory = directory::resolve(config.directory.as_deref());
-    let checked = check_all(config);
+    let checked = check_all(config, &BTreeMap::new());
     let libraries = checked.iter().filter(|checked| checked.instance.enabled).map(|checked| checked.library.path());
     let mut paths: Vec<_> = libraries.chain([directory]).collect();
     paths.sort();

@@ -356,12 +356,9 @@ impl WriterThread {
 
     /// What was deferred, then the commit.
     fn finish_transaction(&mut self) -> Result<()> {
-        self.write_search()
-            .and_then(|()| self.write_counts())
-            .and_then(|()| self.write_sums())
-            .map_err(|error| self.failed(error))?;
+        self.write_search().and_then(|()| self.write_counts()).and_then(|()| self.write_sums()).map_err(sql_error)?;
         let begun = Instant::now();
-        self.connection.execute_batch("commit").map_err(|error| self.failed(error))?;
+        self.connection.execute_batch("commit").map_err(sql_error)?;
         self.timing.commit = begun.elapsed();
         Ok(())
     }
