@@ -6,6 +6,7 @@ mod audit;
 pub mod backup;
 mod blobs;
 mod bookmarks;
+mod commit_stats;
 mod conversations;
 mod counts;
 mod dm;
@@ -59,6 +60,7 @@ pub use blobs::{Hash, Incoming, Received, hex};
 mod stats;
 
 pub use bookmarks::BookmarkRow;
+pub use commit_stats::CommitStats;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use dm::{Conversation, DirectMessage, SentDirect};
@@ -96,7 +98,7 @@ pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
 pub use webhooks::{EventFilter, NewWebhook, WebhookChange, WebhookRow, names, webhook_events};
-pub use writer::{CommitStats, Tx};
+pub use writer::Tx;
 
 use crate::error::{Error, Result};
 use crate::live::bus::Bus;
