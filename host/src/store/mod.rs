@@ -7,6 +7,7 @@ mod backlog;
 pub mod backup;
 mod blobs;
 mod bookmarks;
+mod commit_stats;
 mod conversations;
 mod counts;
 mod dm;
@@ -78,6 +79,7 @@ pub use blobs::{Hash, Incoming, Received, hex};
 mod stats;
 
 pub use bookmarks::BookmarkRow;
+pub use commit_stats::CommitStats;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
 pub use dm::{Conversation, DirectMessage, SentDirect};
@@ -127,7 +129,7 @@ pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
 pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
 pub use webhooks::{EventFilter, NewWebhook, WebhookChange, WebhookRow, names, webhook_events};
-pub use writer::{CommitStats, Tx};
+pub use writer::Tx;
 
 use crate::error::{Error, Result};
 use crate::live::bus::Bus;

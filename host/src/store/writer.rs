@@ -8,16 +8,14 @@
 use super::counts::{Count, SenderSeen};
 use super::events::NewEvent;
 use super::jobs::Claimed;
-use super::slow::{Slow, Threshold, asker};
+use super::slow::asker;
 use super::{Read, Shared, prepare, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use rusqlite::{CachedStatement, Connection, params};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,33 +78,6 @@ pub(super) enum SearchRow {
 
 /// How many of each an undone request had added.
 struct Mark([usize; 8]);
-
-/// Commits and queries so far, for the metrics.
-#[derive(Debug)]
-pub struct CommitStats {
-    /// Of whole transactions.
-    pub seconds: Histogram,
-    /// Requests that shared one.
-    pub writes: Histogram,
-    pub slow_commits: Slow,
-    pub slow_queries: Slow,
-    pub(super) threshold: Threshold,
-    /// How often agents were kept from talking on among themselves.
-    pub loop_stops: AtomicU64,
-}
-
-impl Default for CommitStats {
-    fn default() -> Self {
-        Self {
-            seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
-            writes: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
-            slow_commits: Slow::default(),
-            slow_queries: Slow::default(),
-            threshold: Threshold::default(),
-            loop_stops: AtomicU64::new(0),
-        }
-    }
-}
 
 /// Where the time of one transaction went.
 #[derive(Default)]
