@@ -1,7 +1,7 @@
 //! The configuration for operators: every key that counts, with where it is from, and the routes.
 
 use super::Operator;
-use crate::config::{Mode, Route, RouteTarget, Shown};
+use crate::config::{Mode, Route, RouteTarget, Shown, Trigger};
 use crate::error::Result;
 use crate::http::{Params, cursor};
 use crate::state::App;
@@ -50,6 +50,21 @@ struct ShownRoute {
     /// `live`, `echo` or `listen`.
     #[schema(example = "live")]
     mode: &'static str,
+    /// `all`, or `mention`: only messages that name the agent.
+    #[schema(example = "all")]
+    trigger: &'static str,
+    /// Ids of people who are heard; empty: everybody.
+    allow: Vec<String>,
+    /// Ids of people who are not.
+    deny: Vec<String>,
+    /// What those are told.
+    refusal: Option<String>,
+    /// How long a turn waits for more messages of its conversation.
+    merge_window_ms: u64,
+    /// Per conversation; 0: any number.
+    max_turns_per_minute: u32,
+    /// What is said in place of an answer that will not come.
+    apology: Option<String>,
     /// Where it is written.
     #[schema(example = "config.toml:90:1")]
     place: String,
@@ -100,7 +115,24 @@ fn shown(number: usize, route: &Route) -> ShownRoute {
         Mode::Echo => "echo",
         Mode::Listen => "listen",
     };
-    ShownRoute { number, from: route.from.clone(), to, mode, place: route.place.to_string() }
+    let trigger = match route.trigger {
+        Trigger::All => "all",
+        Trigger::Mention => "mention",
+    };
+    ShownRoute {
+        number,
+        from: route.from.clone(),
+        to,
+        mode,
+        trigger,
+        allow: route.allow.clone(),
+        deny: route.deny.clone(),
+        refusal: route.refusal.clone(),
+        merge_window_ms: u64::try_from(route.merge_window.as_millis()).unwrap_or(u64::MAX),
+        max_turns_per_minute: route.max_turns_per_minute,
+        apology: route.apology.clone(),
+        place: route.place.to_string(),
+    }
 }
 
 /// The cursor is the number of the first one.

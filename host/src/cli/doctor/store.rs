@@ -102,7 +102,8 @@ fn queue(findings: &mut Findings, health: &Health, view: &View) {
             if lane.is_empty() { format!("all work of {instance}") } else { format!("lane {lane} of {instance}") };
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         let since = ago::long(&clock::format(*at), clock::now());
-        let resume = view.command(&format!("queue resume {instance}"));
+        let only = if lane.is_empty() { String::new() } else { format!(" --lane {lane}") };
+        let resume = view.command(&format!("queue resume --plugin {instance}{only}"));
         findings.warning(
             "queue",
             format!("{what} is paused by {by} since {since}{why}"),
