@@ -8,6 +8,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,9 +45,9 @@ struct ShownRoute {
     number: usize,
     #[schema(example = "bridge")]
     from: String,
-    /// The agents that are asked, or `inbox`.
-    #[schema(example = json!(["assistant"]))]
-    to: Vec<String>,
+    /// The agent that is asked, or `inbox`; an array where there are several.
+    #[schema(value_type = serde_json::Value, example = "assistant")]
+    to: Value,
     /// `live`, `echo` or `listen`.
     #[schema(example = "live")]
     mode: &'static str,
@@ -107,8 +108,11 @@ async fn list_routes(_: Operator, State(app): State<App>, params: Params) -> Res
 
 fn shown(number: usize, route: &Route) -> ShownRoute {
     let to = match &route.to {
-        RouteTarget::Agents(names) => names.clone(),
-        RouteTarget::Inbox => vec!["inbox".into()],
+        RouteTarget::Agents(names) => match &names[..] {
+            [name] => json!(name),
+            names => json!(names),
+        },
+        RouteTarget::Inbox => json!("inbox"),
     };
     let mode = match route.mode {
         Mode::Live => "live",

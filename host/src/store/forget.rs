@@ -43,8 +43,11 @@ impl Tx<'_> {
             return self.forget_conversation(&room);
         }
         if let Some(room) = self.read().ended_room(user)? {
+            // With a visitor's last session their profile goes too.
+            let before = self.read().profile_count(user)?;
             let purged = self.purge_room(room)?;
-            return Ok(Forgotten { hashes: purged.hashes, ..Forgotten::default() });
+            let profiles = before - self.read().profile_count(user)?;
+            return Ok(Forgotten { hashes: purged.hashes, profiles, ..Forgotten::default() });
         }
         let messages = self.forget_messages(user)?;
         if messages > 0 {

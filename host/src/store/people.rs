@@ -127,7 +127,7 @@ impl Read<'_> {
         statement.query_row([key], |row| Ok(UserId::from_bytes(row.get(0)?))).map_err(sql_error)
     }
 
-    fn profile_count(&self, user: i64) -> Result<i64> {
+    pub(super) fn profile_count(&self, user: i64) -> Result<i64> {
         self.number("select count(*) from platform_profiles where user = ?1", [user])
     }
 

@@ -5,6 +5,7 @@
 //! segment of it. And a full disk rolls back the whole transaction, not the savepoint: then each request is done again alone, so that
 //! only the guilty ones fail. Requests are therefore closures that can run twice.
 
+use super::commit_stats::Timing;
 use super::counts::{Count, SenderSeen};
 use super::events::NewEvent;
 use super::jobs::Claimed;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that share one commit at most.
@@ -78,15 +79,6 @@ pub(super) enum SearchRow {
 
 /// How many of each an undone request had added.
 struct Mark([usize; 8]);
-
-/// Where the time of one transaction went.
-#[derive(Default)]
-struct Timing {
-    slowest: Duration,
-    /// Whose request that was.
-    asker: &'static str,
-    commit: Duration,
-}
 
 trait Request: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
@@ -394,7 +386,7 @@ impl WriterThread {
         stats.seconds.observe(time.as_secs_f64());
         stats.writes.observe(requests as f64);
         if stats.threshold.is_over(time) {
-            self.tell_slow(time, requests);
+            self.timing.tell(&self.shared.stats, time, requests);
         }
         self.shared.set_trouble(None);
         let effects = std::mem::take(&mut self.effects);
@@ -404,22 +396,6 @@ impl WriterThread {
         }
         self.shared.bus.publish(&effects.events);
         effects.woken.iter().for_each(|instance| self.shared.bus.wake_queue(instance));
-    }
-}
-
-impl WriterThread {
-    fn tell_slow(&self, time: Duration, requests: usize) {
-        let Some(untold) = self.shared.stats.slow_commits.met() else { return };
-        let Timing { slowest, asker, commit } = &self.timing;
-        tracing::warn!(
-            store.writes = requests,
-            store.commit_ms = commit.as_millis() as u64,
-            store.slowest = asker,
-            store.slowest_ms = slowest.as_millis() as u64,
-            store.untold = untold,
-            "a commit took {} ms; a disk that is slow or busy shows in store.commit_ms",
-            time.as_millis()
-        );
     }
 }
 
