@@ -35,7 +35,7 @@ pub struct Shown {
     #[schema(example = "server.bind")]
     pub key: String,
     /// A secret shows as `***`, or as an empty text where there is none.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub value: Json,
     /// `default`, `file` or `environment`.
     #[schema(example = "file")]
