@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::keys::Kind;
-use super::mistake::{Mistake, quoted, ticked};
+use super::mistake::{Mistake, ticked};
 use super::node::{Node, Text, Value};
 use super::secret;
 
@@ -155,7 +155,7 @@ fn plain_text(kind: &Kind, text: &str) -> Option<String> {
         Kind::Path => (!text.is_empty() && !text.contains('\0')).then(|| text.into()),
         Kind::Folder => (!text.contains('\0')).then(|| text.into()),
         Kind::Library => is_library(text).then(|| text.into()),
-        Kind::Choice { now, .. } => now.contains(&text).then(|| text.into()),
+        Kind::Choice(known) => known.contains(&text).then(|| text.into()),
         Kind::Secret | Kind::Flag | Kind::Seconds(..) | Kind::Count(..) => None,
     }
 }
@@ -164,15 +164,6 @@ fn plain_text(kind: &Kind, text: &str) -> Option<String> {
 fn refused(name: &str, kind: &Kind, node: &Node, text: &Text) -> Mistake {
     let meant = text.meant.as_deref().unwrap_or_default();
     match kind {
-        Kind::Choice { now, later } if later.contains(&meant) => Mistake::new(
-            &node.place,
-            format!(
-                "{} = {} is not in this version; {} would be right",
-                ticked(name),
-                quoted(meant),
-                super::keys::choices(now)
-            ),
-        ),
         Kind::Address => {
             let port = meant.strip_prefix("localhost:").filter(|port| port.parse::<u16>().is_ok());
             let likely = match (meant.parse::<IpAddr>(), port) {

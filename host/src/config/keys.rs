@@ -27,11 +27,8 @@ pub(super) enum Kind {
     Flag,
     /// The name of a plugin's library, without its path, `lib` and `.so`.
     Library,
-    /// One of `now`; those of `later` are understood, but not in this version.
-    Choice {
-        now: &'static [&'static str],
-        later: &'static [&'static str],
-    },
+    /// One of these.
+    Choice(&'static [&'static str]),
     /// Seconds, fractions allowed, from … to.
     Seconds(f64, f64),
     /// A whole number, from … to.
@@ -62,10 +59,10 @@ pub(super) const KEYS: &[Key] = &[
     key("server", "body_seconds", Kind::Seconds(0.1, HOUR), Preset::Whole(30)),
     key("server", "shutdown_seconds", Kind::Seconds(0.0, HOUR), Preset::Whole(10)),
     key("store", "path", Kind::Path, Preset::Text("data/arcuate.db")),
-    key("store", "durability", Kind::Choice { now: &["full", "normal"], later: &[] }, Preset::Text("full")),
+    key("store", "durability", Kind::Choice(&["full", "normal"]), Preset::Text("full")),
     key("store", "log_days", DAYS, Preset::Whole(0)),
     key("store", "slow_ms", Kind::Count(0, 600_000), Preset::Whole(250)),
-    key("auth", "mode", Kind::Choice { now: &["lan", "token"], later: &[] }, Preset::Text("lan")),
+    key("auth", "mode", Kind::Choice(&["lan", "token"]), Preset::Text("lan")),
     key("auth", "admin_token", Kind::Secret, Preset::Text("")),
     key("bridge", "api_key", Kind::Secret, Preset::Text("")),
     key("bridge", "admin_key", Kind::Secret, Preset::Text("")),
@@ -148,7 +145,7 @@ impl Kind {
             Self::Secret => "text or { file = \"path\" }".into(),
             Self::Flag => "true or false".into(),
             Self::Library => "a plugin's name without path, `lib` and `.so`, such as \"agent_invoker\"".into(),
-            Self::Choice { now, .. } => choices(now),
+            Self::Choice(known) => choices(known),
             Self::Seconds(least, most) => format!("a number of seconds from {least} to {most}"),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
         }
@@ -185,6 +182,6 @@ mod tests {
     #[test]
     fn expected_reads_well() {
         assert_eq!(Kind::Seconds(0.1, DAY).expected(), "a number of seconds from 0.1 to 86400");
-        assert_eq!(Kind::Choice { now: &["full", "normal"], later: &[] }.expected(), "\"full\" or \"normal\"");
+        assert_eq!(Kind::Choice(&["full", "normal"]).expected(), "\"full\" or \"normal\"");
     }
 }

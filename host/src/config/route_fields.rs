@@ -10,8 +10,8 @@ use super::mistake::{Mistake, Place, instead, listed, nearest, quoted, ticked};
 use super::node::{Entry, Node, Table, Value};
 use super::routes::{DM, EVERYWHERE, INBOX, Mode, ROOM, Route, RouteTarget, Trigger};
 
-const MODES: Kind = Kind::Choice { now: &["live", "echo", "listen"], later: &[] };
-const TRIGGERS: Kind = Kind::Choice { now: &["all", "mention"], later: &[] };
+const MODES: Kind = Kind::Choice(&["live", "echo", "listen"]);
+const TRIGGERS: Kind = Kind::Choice(&["all", "mention"]);
 const WINDOW: Kind = Kind::Count(0, 60_000);
 const TURNS: Kind = Kind::Count(0, 60_000);
 /// Agents of one route, patterns of one list, characters of a name, of a pattern, and of a text that is said.
