@@ -3,13 +3,13 @@
 use super::Operator;
 use crate::bridge::conversations::{self, Conversation, ConversationPage};
 use crate::bridge::send::{Send, idempotency_key, send};
-use crate::bridge::takeover::{OPERATOR, Release, TakeOver, optional_body, release, take_over};
+use crate::bridge::takeover::{OPERATOR, Release, TakeOver, release, take_over};
 use crate::error::Result;
 use crate::http::{Body, Params, Path};
 use crate::state::App;
 use crate::store::Message;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -77,9 +77,9 @@ async fn release_conversation(
     operator: Operator,
     State(app): State<App>,
     Path(id): Path<String>,
-    request: Request,
+    body: Option<Body<Release>>,
 ) -> Result<Json<Value>> {
-    let sender = optional_body::<Release>(request).await?.sender;
+    let sender = body.and_then(|Body(release)| release.sender);
     Ok(Json(release(&app.store, &operator.actor, &id, sender.as_deref()).await?))
 }
 

@@ -1,7 +1,6 @@
 //! People for operators: listed, shown, merged and split.
 
 use super::Operator;
-use crate::bridge::takeover::optional_body;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::http::{Body, Params, Path, cursor};
@@ -9,7 +8,7 @@ use crate::ids::UserId;
 use crate::state::App;
 use crate::store::{Actor, Deed, Moved, Part, PersonRow, Store, UserRow, unknown_person};
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -162,9 +161,9 @@ async fn split_user(
     operator: Operator,
     State(app): State<App>,
     Path(id): Path<String>,
-    request: Request,
+    body: Option<Body<SplitOff>>,
 ) -> Result<Json<Value>> {
-    let off = optional_body::<SplitOff>(request).await?;
+    let off = body.map(|Body(off)| off).unwrap_or_default();
     Ok(Json(split(&app.store, &operator.actor, &id, &off).await?))
 }
 

@@ -5,12 +5,11 @@ use super::conversations::{Conversation, conversation_id, shown};
 use crate::chat::text::bounded;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use crate::http::{Body, Caller, Client, Path, is_json, read_body, read_json};
+use crate::http::{Body, Caller, Client, Path};
 use crate::state::App;
 use crate::store::{Actor, Deed, Store};
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::header;
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -83,25 +82,12 @@ async fn release_conversation(
     caller: Caller,
     Client(client): Client,
     Path(id): Path<String>,
-    request: Request,
+    body: Option<Body<Release>>,
 ) -> Result<Json<Value>> {
-    let sender = caller.optional_identity(optional_body::<Release>(request).await?.sender)?;
+    let sender = caller.optional_identity(body.and_then(|Body(release)| release.sender))?;
     let name = sender.as_deref().map_or("", str::trim).to_owned();
     let actor = Actor { name, origin: client.to_string() };
     Ok(Json(release(&app.store, &actor, &id, sender.as_deref()).await?))
-}
-
-/// A JSON body that may be left out.
-pub async fn optional_body<T: serde::de::DeserializeOwned + Default>(request: Request) -> Result<T> {
-    let is_typed = request.headers().get(header::CONTENT_TYPE).map(is_json);
-    let bytes = read_body(request, &()).await?;
-    match is_typed {
-        _ if bytes.is_empty() => Ok(T::default()),
-        Some(true) => read_json(&bytes),
-        _ => Err(Error::UnsupportedMediaType(
-            "The body must be JSON, sent with Content-Type: application/json, or be left out".into(),
-        )),
-    }
 }
 
 pub async fn take_over(store: &Store, actor: &Actor, id: &str, sender: &str, minutes: Option<f64>) -> Result<Value> {

@@ -6,7 +6,7 @@ use super::values::bounded_values;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use futures_util::StreamExt;
@@ -30,6 +30,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             ));
         }
         read_json(&read_body(request, state).await?).map(Self)
+    }
+}
+
+/// A body that may be left out, with its type.
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>> {
+        let is_typed = request.headers().get(header::CONTENT_TYPE).is_some_and(is_json);
+        let bytes = read_body(request, state).await?;
+        match bytes.is_empty() {
+            true => Ok(None),
+            false if is_typed => read_json(&bytes).map(|body| Some(Self(body))),
+            false => Err(Error::UnsupportedMediaType(
+                "The body must be JSON, sent with Content-Type: application/json, or be left out".into(),
+            )),
+        }
     }
 }
 
