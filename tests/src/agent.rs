@@ -170,6 +170,11 @@ impl Agent {
         lock(&self.shared.record).calls.clone()
     }
 
+    /// Calls that are worked on now; one whose caller hung up is none of them.
+    pub fn running(&self) -> usize {
+        lock(&self.shared.record).running.values().sum()
+    }
+
     /// Calls at the same moment, at most.
     pub fn most_at_once(&self) -> usize {
         lock(&self.shared.record).most_at_once

@@ -44,6 +44,7 @@ async fn cancelled_turn_has_failed_and_its_conversation_goes_on() {
     assert_eq!(operator.post(&path, &json!({})).await.ok(), json!({ "affected": 1 }));
     let job = operator.get(&format!("/api/v1/admin/queue/{id}")).await.ok();
     assert_eq!((&job["state"], &job["last_error"]), (&json!("failed"), &json!("cancelled by an operator")));
+    until_async("the agent's caller hung up", PATIENCE, || async { (agent.running() == 0).then_some(()) }).await;
     agent.release();
     visitor.say("two").await;
     let heard = visitor.hears(1).await;

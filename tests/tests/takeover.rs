@@ -1,5 +1,6 @@
 //! A person takes the agent's place in a conversation, and gives it back.
 
+use arcuate_tests::agent::{Agent, Manner};
 use arcuate_tests::client::Client;
 use arcuate_tests::events::Stream;
 use arcuate_tests::host::Host;
@@ -8,8 +9,6 @@ use arcuate_tests::wait::{PATIENCE, until_async};
 use serde_json::{Value, json};
 
 const STRANGER: &str = "01a1fe12-f718-72ac-b4e1-af03b3e000f6";
-/// A turn takes longer than it takes to ask for something else meanwhile.
-const SLOW: &str = "[plugins.assistant.settings]\nbackend = \"echo\"\ndelay_ms = 700\n";
 
 /// The conversation of the only visitor.
 async fn conversation(client: &Client) -> Value {
@@ -80,19 +79,20 @@ async fn takeover_ends_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_under_way_and_waiting_are_not_heard_after_a_takeover() {
-    let host = Host::start(SLOW).await;
+    let agent = Agent::start(Manner::default()).await;
+    let host = Host::start(&agent.plugin("")).await;
     let visitor = Visitor::new(host.client(), "session_1");
+    agent.hold();
     visitor.say("one").await;
     visitor.say("two").await;
+    until_async("the agent is asked", PATIENCE, || async { (agent.calls().len() == 1).then_some(()) }).await;
     let conversation = conversation(host.client()).await;
     host.post(&path(&conversation, "takeover"), &json!({ "sender": "ada" })).await.ok();
-    let operator = host.operator();
-    let look = || async {
-        let jobs = operator.get("/api/v1/admin/queue").await.ok();
-        let states: Vec<_> = jobs["jobs"].as_array()?.iter().map(|job| job["state"].clone()).collect();
-        (states == [json!("flushed"), json!("flushed")]).then_some(())
-    };
-    until_async("the first turn's answer is not said, the second is set aside", PATIENCE, look).await;
+    let jobs = host.operator().get("/api/v1/admin/queue").await.ok()["jobs"].clone();
+    let states: Vec<_> = jobs.as_array().expect("jobs").iter().map(|job| &job["state"]).collect();
+    assert_eq!(states, ["flushed", "flushed"], "the one that runs ends, the one that waits is set aside: {jobs:#}");
+    until_async("the agent's caller hung up", PATIENCE, || async { (agent.running() == 0).then_some(()) }).await;
+    agent.release();
     host.post(&path(&conversation, "release"), &json!({ "sender": "ada" })).await.ok();
     let asked = visitor.say("three").await;
     assert_eq!(visitor.hears(1).await[0].asked, Some(asked.id));

@@ -49,7 +49,7 @@ pub struct Release {
 
 /// Take a conversation over
 ///
-/// From now on no agent is asked there, and turns that wait are set aside. What is posted to its room goes to the platform, as always. Whoever
+/// From now on no agent is asked there; a turn that runs ends unheard, and turns that wait are set aside. What is posted to its room goes to the platform, as always. Whoever
 /// has it already sets another time. Its room hears `conversation_taken`.
 #[utoipa::path(post, path = "/api/v1/conversations/{id}/takeover", tag = "Conversations", request_body = TakeOver,
     params(("id" = String, Path, description = "The conversation's id")),

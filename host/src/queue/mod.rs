@@ -14,7 +14,7 @@ use crate::ids::JobId;
 use crate::metrics::Attempts;
 use crate::plugins::{HandleError, Manager, Observer};
 use crate::store::slots::{Policy, Retries};
-use crate::store::{Actor, Claimed, Handed, Store};
+use crate::store::{Actor, Claimed, Handed, Store, Word};
 use async_trait::async_trait;
 use plugin_api::Limits;
 use plugin_api::types::{Outcome, Work};
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::Instrument;
-use turns::Turns;
+use turns::{Cancellation, Turns};
 
 /// Looks again after this long even if no bell rang: a net below the wake-ups, not the way work is found.
 const NET: Duration = Duration::from_secs(30);
@@ -82,22 +82,30 @@ impl Queue {
         tokio::spawn(async move { queue.turns.keep_typing().await });
         let queue = self.clone();
         tokio::spawn(async move {
-            while let Some(claimed) = handed.next().await {
-                let span = tracing::info_span!("job", job.id = claimed.job.id, plugin.name = claimed.instance);
-                let queue = queue.clone();
-                let work = async move {
-                    queue.clone().work(claimed).await;
-                    queue.ended.notify_waiters();
-                };
-                tokio::spawn(work.instrument(span));
+            while let Some(word) = handed.word().await {
+                match word {
+                    Word::Begin(claimed) => queue.begin(*claimed),
+                    Word::End(turn) => queue.turns.cancel(&turn.job.to_string(), turn.claim),
+                }
             }
         });
     }
 
-    async fn work(self: Arc<Self>, claimed: Claimed) {
+    fn begin(self: &Arc<Self>, claimed: Claimed) {
+        let span = tracing::info_span!("job", job.id = claimed.job.id, plugin.name = claimed.instance);
+        // Before its worker is scheduled, so that an end that follows finds it.
+        let cancelled = self.turns.open(&claimed);
+        let queue = self.clone();
+        let work = async move {
+            queue.clone().work(claimed, cancelled).await;
+            queue.ended.notify_waiters();
+        };
+        tokio::spawn(work.instrument(span));
+    }
+
+    async fn work(self: Arc<Self>, claimed: Claimed, cancelled: Cancellation) {
         let begun = std::time::Instant::now();
         let Some(manager) = self.manager.get().and_then(Weak::upgrade) else { return };
-        let cancelled = self.turns.open(&claimed);
         let handled = match self.read_again(&claimed).await {
             Some(outcome) => Ok(outcome),
             None => tokio::select! {
@@ -151,9 +159,8 @@ impl Queue {
     /// Ends a turn that runs, by an operator's word.
     pub async fn cancel(&self, job: JobId, actor: &Actor) -> Result<()> {
         let actor = actor.clone();
-        let cancelled = self.store.write_patiently(move |tx| tx.cancel_turn(job, &actor)).await?;
-        tracing::info!(job.id = %job, plugin.name = cancelled.instance, "the turn was cancelled by an operator");
-        self.turns.cancel(&job.to_string(), cancelled.claim);
+        let instance = self.store.write_patiently(move |tx| tx.cancel_turn(job, &actor)).await?;
+        tracing::info!(job.id = %job, plugin.name = instance, "the turn was cancelled by an operator");
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod events;
 mod export;
 mod files;
 mod forget;
+mod handed;
 pub mod health;
 mod history;
 mod hits;
@@ -88,6 +89,7 @@ pub use events::{EventRow, Kind, NewEvent};
 pub use export::{ExportPage, ExportQuery};
 pub use files::{FileRow, NewFile};
 pub use forget::Forgotten;
+pub use handed::{EndedTurn, Handed, Word};
 pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived};
 pub use inbox::{InboxItem, InboxQuery};
@@ -123,7 +125,6 @@ pub use streams::{DM_NAME, Portion, Reached, Scope};
 pub use takeover::{Taken, unknown_conversation};
 pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
-pub use turn_ends::Cancelled;
 pub use turns::{Asked, Refusal, Turn};
 pub use unread::UnreadRoom;
 pub use users::{ProfileRow, UserRow};
@@ -144,7 +145,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
 use writer::Writer;
 
 /// How to open a store.
@@ -211,10 +211,10 @@ impl Store {
         }
         shared.configure(&connection).map_err(named)?;
         migrate::migrate(&mut connection, version).map_err(named)?;
-        let (sender, handed) = mpsc::unbounded_channel();
-        let writer = Writer::start(connection, shared.clone(), sender).map_err(named)?;
+        let (workers, handed) = handed::wire();
+        let writer = Writer::start(connection, shared.clone(), workers).map_err(named)?;
         let readers = Readers::start(&shared, options.readers).map_err(named)?;
-        Ok((Self { writer, readers, shared }, Handed(handed)))
+        Ok((Self { writer, readers, shared }, handed))
     }
 
     /// Runs `body` in a transaction and answers after its commit. It may run twice, so it touches nothing outside. A full queue of writes
@@ -289,15 +289,6 @@ impl Store {
     /// Ends after what is under way; the file is then as small as SQLite leaves it.
     pub async fn close(&self) {
         self.writer.close().await;
-    }
-}
-
-/// Jobs that were born or promoted as processing, after their commit. At most as many as there are slots.
-pub struct Handed(mpsc::UnboundedReceiver<Claimed>);
-
-impl Handed {
-    pub async fn next(&mut self) -> Option<Claimed> {
-        self.0.recv().await
     }
 }
 

@@ -78,7 +78,7 @@ impl Tx<'_> {
         self.execute(sql, params![clock::now(), CLEARED]).map(drop)
     }
 
-    /// Turns that wait in the conversation's lanes are kept for the record, and not run.
+    /// Turns that wait in the conversation's lanes are kept for the record, and not run; those that run end.
     fn set_turns_aside(&mut self, lane: &str) -> Result<()> {
         for instance in self.read().job_instances()? {
             let sql = "update queue set state = 'flushed', runnable = 0, finished_at = ?3,
@@ -91,6 +91,7 @@ impl Tx<'_> {
                 self.count(&instance, State::Flushed.name(), flushed as i64);
                 self.advance(&instance, lane)?;
             }
+            self.silence_running(&instance, lane)?;
         }
         Ok(())
     }
@@ -98,7 +99,8 @@ impl Tx<'_> {
 
 impl Read<'_> {
     pub(super) fn job_instances(&self) -> Result<Vec<String>> {
-        let mut statement = self.prepare("select distinct instance from queue_counts where state = 'pending'")?;
+        let mut statement =
+            self.prepare("select distinct instance from queue_counts where state in ('pending', 'processing')")?;
         let rows = statement.query_map([], |row| row.get(0)).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }

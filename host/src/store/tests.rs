@@ -78,7 +78,7 @@ impl Fixture {
     }
 
     fn nothing_handed(&mut self) -> bool {
-        self.handed.0.try_recv().is_err()
+        self.handed.at_hand().is_none()
     }
 
     /// Settles whatever is handed over, until nothing comes any more.
@@ -181,7 +181,7 @@ async fn lanes_share_the_slots_and_none_is_lost() {
     for _ in 0..12 {
         let claimed = running.remove(0);
         fixture.settle(&claimed, Outcome::done()).await;
-        if let Ok(next) = fixture.handed.0.try_recv() {
+        if let Some(next) = fixture.handed.at_hand() {
             running.push(next);
         }
     }

@@ -34,7 +34,7 @@ impl Scene {
 
     /// Lanes of what is handed over now, in that order.
     fn handed(&mut self) -> Vec<(String, Claimed)> {
-        let claimed = std::iter::from_fn(|| self.handed.0.try_recv().ok());
+        let claimed = std::iter::from_fn(|| self.handed.at_hand());
         claimed
             .map(|claimed| match &claimed.job.work {
                 Work::Task { payload: Value::String(lane) } => (lane.clone(), claimed),

@@ -88,7 +88,7 @@ impl Fixture {
     }
 
     fn next(&mut self) -> Option<Claimed> {
-        self.handed.0.try_recv().ok()
+        self.handed.at_hand()
     }
 
     /// What is due once all waits are over.
@@ -285,7 +285,9 @@ async fn cancelled_turn_has_failed_and_its_worker_is_refused() {
     let running = fixture.next().expect("a turn");
     let id = running.job.id.parse().unwrap();
     let cancelled = fixture.store.write(move |tx| tx.cancel_turn(id, &operator())).await.unwrap();
-    assert_eq!((cancelled.instance.as_str(), cancelled.claim), ("assistant", 1));
+    assert_eq!(cancelled, "assistant");
+    assert!(matches!(fixture.handed.word().await, Some(Word::Begin(_))), "the lane's next turn begins");
+    assert!(matches!(fixture.handed.word().await, Some(Word::End(turn)) if turn.job == id && turn.claim == 1));
     assert_eq!(fixture.settle(&running, Outcome::reply("late")).await, Settled::Stale);
     assert_eq!(fixture.states().await, ["failed", "processing"], "the lane goes on");
     assert!(fixture.texts(arrived.room_id).await.is_empty());

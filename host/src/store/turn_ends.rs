@@ -1,5 +1,6 @@
 //! How turns end: with an answer, with an apology, by an operator's word; and what those are told who are not heard.
 
+use super::handed::EndedTurn;
 use super::messages::{Draft, Parent, Posted};
 use super::queue::{End, Held};
 use super::rooms::{RoomKind, RoomRef};
@@ -9,7 +10,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::{JobId, MessageId, RoomId};
 use plugin_api::types::{Outcome, Reply};
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
 /// Bytes of an answer; what is beyond is cut.
@@ -31,13 +32,6 @@ struct Asked {
     room: RoomRef,
     asked: Parent,
     is_taken: bool,
-}
-
-/// A turn that an operator ended: its worker is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cancelled {
-    pub instance: String,
-    pub claim: i64,
 }
 
 impl Tx<'_> {
@@ -132,8 +126,8 @@ impl Tx<'_> {
         if room.kind == RoomKind::Bridge { self.deliver(room.key, &posted) } else { Ok(()) }
     }
 
-    /// Ends a turn that runs: it has failed, and what its worker says later is refused.
-    pub fn cancel_turn(&mut self, id: JobId, actor: &Actor) -> Result<Cancelled> {
+    /// An operator ends a turn that runs. Answers whose it was.
+    pub fn cancel_turn(&mut self, id: JobId, actor: &Actor) -> Result<String> {
         let job = self.read().job(id)?.ok_or_else(|| Error::NotFound(format!("no job has the id {id}")))?;
         let refused = |why: &str| Err(Error::Conflict(format!("job {id} {why}")));
         if job.kind != KIND {
@@ -144,10 +138,28 @@ impl Tx<'_> {
         }
         let claim = self.read().number("select claim from queue where key = ?1", [job.key])?;
         let Some(held) = self.held(job.key, claim)? else { return refused("has ended already") };
-        self.finish(&held, &End::given_up(State::Failed, CANCELLED, job.attempts + 1))?;
-        self.claim_due(&held.instance, 1)?;
+        self.end_running(id, &held, &End::given_up(State::Failed, CANCELLED, job.attempts + 1))?;
         self.audit(&Deed::done(actor, "turns.cancel", id.to_string(), json!({ "plugin": held.instance })))?;
-        Ok(Cancelled { instance: held.instance, claim })
+        Ok(held.instance)
+    }
+
+    /// A person speaks in the agent's place now: what it is at in this lane ends, and nothing of it is said.
+    pub(super) fn silence_running(&mut self, instance: &str, lane: &str) -> Result<()> {
+        let sql = "select key, claim, id from queue where instance = ?1 and lane = ?2
+                   and state in ('pending', 'processing') and state = 'processing' and kind = ?3 order by key limit 1";
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, JobId::from_bytes(row.get(2)?)));
+        let running = self.prepare(sql)?.query_row(params![instance, lane, KIND], row).optional().map_err(sql_error)?;
+        let Some((key, claim, id)) = running else { return Ok(()) };
+        let Some(held) = self.held(key, claim)? else { return Ok(()) };
+        self.end_running(id, &held, &End::given_up(State::Flushed, TAKEN, held.attempts))
+    }
+
+    /// What its worker says later is refused, and the worker is told to stop.
+    fn end_running(&mut self, job: JobId, held: &Held, end: &End<'_>) -> Result<()> {
+        self.finish(held, end)?;
+        self.claim_due(&held.instance, 1)?;
+        self.effects.ended.push(EndedTurn { job, claim: held.claim });
+        Ok(())
     }
 }
 

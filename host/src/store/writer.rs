@@ -8,6 +8,7 @@
 use super::commit_stats::Timing;
 use super::counts::{Count, SenderSeen};
 use super::events::NewEvent;
+use super::handed::{EndedTurn, Workers};
 use super::jobs::Claimed;
 use super::slow::asker;
 use super::{Read, Shared, prepare, sql_error};
@@ -51,6 +52,8 @@ pub(super) struct Effects {
     pub events: Vec<NewEvent>,
     pub search: Vec<SearchRow>,
     pub handed: Vec<Claimed>,
+    /// Turns that ended without their worker, which is to be told.
+    pub ended: Vec<EndedTurn>,
     /// Instances whose queue has work that nobody was given.
     pub woken: Vec<String>,
     /// Slots taken (+1) and freed (-1), applied already; kept so that a rollback can undo them.
@@ -78,7 +81,7 @@ pub(super) enum SearchRow {
 }
 
 /// How many of each an undone request had added.
-struct Mark([usize; 8]);
+struct Mark([usize; 9]);
 
 trait Request: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
@@ -122,17 +125,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(
-        connection: Connection,
-        shared: Arc<Shared>,
-        handed: mpsc::UnboundedSender<Claimed>,
-    ) -> Result<Self> {
+    pub(super) fn start(connection: Connection, shared: Arc<Shared>, workers: Workers) -> Result<Self> {
         let (requests, receiver) = mpsc::channel(WAITING);
         let last_stamp = last_stamp(&connection).map_err(sql_error)?;
         let mut thread = WriterThread {
             connection,
             shared,
-            handed,
+            workers,
             last_stamp,
             effects: Effects::default(),
             timing: Timing::default(),
@@ -193,7 +192,7 @@ fn last_stamp(connection: &Connection) -> rusqlite::Result<Micros> {
 pub(super) struct WriterThread {
     pub(super) connection: Connection,
     shared: Arc<Shared>,
-    handed: mpsc::UnboundedSender<Claimed>,
+    workers: Workers,
     last_stamp: Micros,
     pub(super) effects: Effects,
     timing: Timing,
@@ -257,7 +256,7 @@ impl WriterThread {
             if !self.connection.is_autocommit() {
                 let _ = self.connection.execute_batch("rollback");
             }
-            self.undo(&Mark([0; 8]));
+            self.undo(&Mark([0; 9]));
             // A request's own refusal says nothing about the disk.
             if matches!(error, Error::Unavailable(_)) {
                 self.shared.set_trouble(Some(error.to_string()));
@@ -390,10 +389,7 @@ impl WriterThread {
         }
         self.shared.set_trouble(None);
         let effects = std::mem::take(&mut self.effects);
-        for claimed in effects.handed {
-            // Without a queue (the command line on a store at rest) nobody is there to take it, and no slot is open either.
-            let _ = self.handed.send(claimed);
-        }
+        self.workers.tell(effects.handed, effects.ended);
         self.shared.bus.publish(&effects.events);
         effects.woken.iter().for_each(|instance| self.shared.bus.wake_queue(instance));
     }
@@ -405,6 +401,7 @@ impl Effects {
             self.events.len(),
             self.search.len(),
             self.handed.len(),
+            self.ended.len(),
             self.woken.len(),
             self.slots.len(),
             self.counts.len(),
@@ -416,11 +413,12 @@ impl Effects {
     /// Forgets what came after the mark; answers the slots to give back.
     fn rewind(
         &mut self,
-        Mark([events, search, handed, woken, slots, counts, sums, senders]): &Mark,
+        Mark([events, search, handed, ended, woken, slots, counts, sums, senders]): &Mark,
     ) -> Vec<(String, isize)> {
         self.events.truncate(*events);
         self.search.truncate(*search);
         self.handed.truncate(*handed);
+        self.ended.truncate(*ended);
         self.woken.truncate(*woken);
         self.counts.truncate(*counts);
         self.sums.truncate(*sums);
