@@ -54,3 +54,30 @@ async fn breaker_that_is_off_uses_the_attempts_up() {
     let job = until_async("the turn is given up", PATIENCE, failed).await;
     assert_eq!((job["attempts"].as_i64(), agent.calls().len()), (Some(8), 8));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_turn_tries_the_agent_after_a_rest_and_the_others_lose_no_attempt() {
+    let agent = Agent::start(Manner::default()).await;
+    let host = Host::start(&agent.plugin("breaker_failures = 1\nbreaker_seconds = 1")).await;
+    agent.change(|manner| manner.plan.push_back(Some(Fault::Fails)));
+    let visitors: Vec<_> = (0..6).map(|n| Visitor::new(host.client(), &format!("session_{n}"))).collect();
+    visitors[0].say("Hello?").await;
+    until_async("it rests", PATIENCE, async || (state(&host).await.0 == "Degraded").then_some(())).await;
+    agent.hold();
+    for visitor in &visitors[1..] {
+        visitor.say("And me?").await;
+    }
+    let standing_back = async || {
+        let jobs = host.operator().get("/api/v1/admin/queue?state=pending&error=find%20out").await.ok();
+        (jobs["jobs"].as_array().map(Vec::len) == Some(5)).then_some(())
+    };
+    until_async("five turns stand back for the one that tries", PATIENCE, standing_back).await;
+    assert_eq!(agent.calls().len(), 2, "one failed, one tries");
+    agent.release();
+    for visitor in &visitors {
+        visitor.hears(1).await;
+    }
+    let jobs = host.operator().get("/api/v1/admin/queue?kind=agent_turn").await.ok();
+    let attempts = jobs["jobs"].as_array().expect("jobs").iter().filter_map(|job| job["attempts"].as_i64());
+    assert_eq!(attempts.sum::<i64>(), 6 + 1, "standing back is no attempt: {jobs:#}");
+}

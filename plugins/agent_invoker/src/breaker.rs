@@ -16,11 +16,38 @@ pub(crate) struct Breaker {
     /// How often it opened since the last success.
     opened: u32,
     open_until: Option<Instant>,
+    /// One turn is asking, after the rest, whether the agent works again.
+    on_trial: bool,
+}
+
+/// Whether a turn may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Free,
+    /// The one that tries: whoever gets it calls `trial_over` in the end.
+    Trial,
+    NotNow,
 }
 
 impl Breaker {
     pub(crate) fn new(failures: u32, rest: Duration) -> Self {
-        Self { failures, rest, in_a_row: 0, opened: 0, open_until: None }
+        Self { failures, rest, in_a_row: 0, opened: 0, open_until: None, on_trial: false }
+    }
+
+    pub(crate) fn admit(&mut self, now: Instant) -> Admission {
+        match self.open_until {
+            None => Admission::Free,
+            Some(until) if now < until || self.on_trial => Admission::NotNow,
+            Some(_) => {
+                self.on_trial = true;
+                Admission::Trial
+            }
+        }
+    }
+
+    /// However it ended: with an answer, a failure, or because nobody wanted it any more.
+    pub(crate) fn trial_over(&mut self) {
+        self.on_trial = false;
     }
 
     /// How long nobody is to ask, if this failure opens it. What was asked before it opened and fails now opens it no further; after the
@@ -92,6 +119,24 @@ mod tests {
         assert_eq!(breaker.failed(now), Some(REST));
         assert_eq!(breaker.failed(now + REST / 2), None);
         assert_eq!(breaker.failed(now + REST), Some(2 * REST));
+    }
+
+    #[test]
+    fn open_breaker_lets_one_turn_try_after_its_rest() {
+        let (mut breaker, now) = (Breaker::new(1, REST), Instant::now());
+        assert_eq!(breaker.admit(now), Admission::Free);
+        breaker.failed(now);
+        assert_eq!(breaker.admit(now + REST / 2), Admission::NotNow);
+        let rested = now + REST;
+        assert_eq!([breaker.admit(rested), breaker.admit(rested)], [Admission::Trial, Admission::NotNow]);
+        breaker.trial_over();
+        assert_eq!(breaker.admit(rested), Admission::Trial, "the first one was given up");
+        breaker.failed(rested);
+        breaker.trial_over();
+        assert_eq!(breaker.admit(rested), Admission::NotNow);
+        assert_eq!(breaker.admit(rested + 2 * REST), Admission::Trial);
+        breaker.went_well();
+        assert_eq!(breaker.admit(rested + 2 * REST), Admission::Free);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `plugins show` says about the agent, and the breaker that gives it rest. A wrong setting is told at once, other trouble when it
 //! lasts, and the next answer ends both.
 
-use crate::breaker::Breaker;
+use crate::breaker::{Admission, Breaker};
 use crate::failure::Failure;
 use plugin_api::Host;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,9 +23,34 @@ struct State {
     degraded: bool,
 }
 
+/// A turn's leave to ask the agent, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Leave<'a> {
+    health: &'a Health,
+    on_trial: bool,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if self.on_trial {
+            self.health.state().breaker.trial_over();
+        }
+    }
+}
+
 impl Health {
     pub(crate) fn new(host: Host, breaker: Breaker) -> Self {
         Self { host, state: Mutex::new(State { breaker, degraded: false }) }
+    }
+
+    /// Before the agent is asked. After a rest one turn tries, and the others wait for what it finds.
+    pub(crate) fn admit(&self) -> Result<Leave<'_>, Failure> {
+        let admission = self.state().breaker.admit(Instant::now());
+        if admission == Admission::NotNow {
+            let why = "the agent failed many times in a row, and one turn is to find out whether it works again";
+            return Err(Failure::Busy { why: why.into() });
+        }
+        Ok(Leave { health: self, on_trial: admission == Admission::Trial })
     }
 
     pub(crate) fn went_well(&self) {

@@ -118,8 +118,13 @@ impl Plugin for AgentInvoker {
 impl AgentInvoker {
     /// A turn, from the question to the outcome.
     async fn turn(&self, job: &Job, turn: &Turn, prompt: &str) -> Outcome {
+        let leave = match self.health.admit() {
+            Ok(leave) => leave,
+            Err(busy) => return busy.outcome(self.on_uncertain),
+        };
         let begun = Instant::now();
         let answered = self.ask(job, turn, prompt).await;
+        drop(leave);
         let milliseconds = begun.elapsed().as_millis() as u64;
         match answered {
             Ok(text) => {
