@@ -169,6 +169,44 @@ async fn reload_changes_what_can_change_and_names_what_cannot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reload_gives_what_comes_next_to_the_agent_of_the_new_routes() {
+    let (agent, other) = (Agent::start(Manner::default()).await, Agent::start(Manner::default()).await);
+    let to = |name: &str| format!("[[routes]]\nfrom = \"bridge\"\nto = \"{name}\"\n");
+    let host = Host::start(&(agent.plugin("") + &other.instance("other", "") + &to("assistant"))).await;
+    let text = config_of(&host);
+    let visitor = Visitor::new(host.client(), "visitor");
+    agent.hold();
+    visitor.say("one").await;
+    until_async("the first agent is asked", PATIENCE, || async { (agent.calls().len() == 1).then_some(()) }).await;
+    write_config(&host, &text.replace("to = \"assistant\"", "to = \"nobody\""));
+    host.operator().post("/api/v1/admin/reload", &json!({})).await.refused(422, "nobody");
+    write_config(&host, &text.replace("to = \"assistant\"", "to = \"other\""));
+    let told = host.operator().post("/api/v1/admin/reload", &json!({})).await.ok();
+    assert_eq!((&told["changed"], &told["restarted"]), (&json!(["routes"]), &json!([])), "{told}");
+    visitor.say("two").await;
+    assert_eq!(visitor.hears(1).await[0].text, "re: two", "the new agent does not wait for the other one's turn");
+    agent.release();
+    assert_eq!(visitor.hears(2).await[1].text, "re: one", "a turn under way ends where it began");
+    assert_eq!((agent.calls().len(), other.calls().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn library_that_serves_one_instance_alone_is_refused_a_second_one() {
+    let host = Host::start(OTHER).await;
+    let text = config_of(&host);
+    write_config(&host, &format!("{text}[plugins.second]\nlibrary = \"webhook\"\n"));
+    let refused = host.operator().post("/api/v1/admin/reload", &json!({})).await.is(422).to_string();
+    assert!(refused.contains("cannot run twice"), "{refused}");
+    host.operator().get("/api/v1/admin/plugins/second").await.refused(404, "second");
+    write_config(
+        &host,
+        &format!("{text}[plugins.second]\nlibrary = \"webhook\"\n[plugins.webhook]\nenabled = false\n"),
+    );
+    host.operator().post("/api/v1/admin/reload", &json!({})).await.ok();
+    until_state(&host, "second", "Running").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistake_anywhere_changes_nothing_and_all_are_told() {
     let host = Host::start(OTHER).await;
     let text = config_of(&host);

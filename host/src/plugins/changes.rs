@@ -2,8 +2,7 @@
 //! then those that would run otherwise than they do are stopped, started or both. The others notice nothing.
 
 use super::directory;
-use super::inspection::{Problem, check_all};
-use super::library::Library;
+use super::inspection::{Known, Problem, check_all};
 use super::manager::{Manager, Member};
 use super::slot::Spec;
 use super::status::State;
@@ -90,8 +89,13 @@ impl Manager {
     /// so still, stands in nobody's way, unless it is to be started `afresh`.
     pub fn check(&self, config: &Plugins, afresh: Option<&str>) -> Result<Plan, Vec<Mistake>> {
         let members = self.members.load_full();
-        let libraries = members.values().map(|member| member.slot.spec().library.clone());
-        let known: BTreeMap<String, Arc<Library>> = libraries.map(|library| (library.name().into(), library)).collect();
+        let mut known = Known::default();
+        for (name, spec) in members.iter().map(|(name, member)| (name, member.slot.spec())) {
+            known.libraries.insert(spec.library.name().into(), spec.library.clone());
+            if spec.enabled() && spec.problem.is_none() {
+                known.running.insert(name.clone());
+            }
+        }
         let (mut specs, mut mistakes, mut warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
         for checked in check_all(config, &known) {
             let new = Spec::new(checked);

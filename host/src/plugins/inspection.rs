@@ -6,7 +6,7 @@ use super::library::Library;
 use crate::config::{Instance, Mistake, Plugins};
 use plugin_api::Manifest;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ impl fmt::Display for Problem {
 
 /// Checks every instance of the config, enabled or not, by name.
 pub fn inspect_all(config: &Plugins) -> Vec<Inspection> {
-    let checked = check_all(config, &BTreeMap::new()).into_iter().map(|checked| Inspection {
+    let checked = check_all(config, &Known::default()).into_iter().map(|checked| Inspection {
         name: checked.instance.name.clone(),
         library: checked.instance.library.clone(),
         enabled: checked.instance.enabled,
@@ -68,23 +68,39 @@ pub(super) struct Checked<'c> {
     pub settings: Result<Value, Problem>,
 }
 
-/// `known`: libraries that are looked at anew only if their files changed.
-pub(super) fn check_all<'c>(config: &'c Plugins, known: &BTreeMap<String, Arc<Library>>) -> Vec<Checked<'c>> {
+/// What is known already when a configuration is checked.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Looked at anew only if their files changed.
+    pub libraries: BTreeMap<String, Arc<Library>>,
+    /// Instances that run: of those that share a library for one alone, they are the one.
+    pub running: BTreeSet<String>,
+}
+
+pub(super) fn check_all<'c>(config: &'c Plugins, known: &Known) -> Vec<Checked<'c>> {
     let directory = directory::resolve(config.directory.as_deref());
-    let find = |name: &str| match known.get(name) {
+    let find = |name: &str| match known.libraries.get(name) {
         Some(library) => library.renewed(&directory),
         None => Library::find(&directory, name).into(),
     };
     let mut libraries: BTreeMap<&str, Arc<Library>> = BTreeMap::new();
-    let mut users: BTreeMap<&str, &str> = BTreeMap::new();
+    let users = first_users(config, &known.running);
     let checked = config.instances.values().map(|instance| {
         let name = instance.library.as_str();
         let library = libraries.entry(name).or_insert_with(|| find(name)).clone();
-        let other_user = if instance.enabled { users.insert(name, &instance.name) } else { None };
+        let other_user = users.get(name).copied().filter(|first| instance.enabled && *first != instance.name);
         let settings = settings(instance, &library, other_user);
         Checked { instance, library, settings }
     });
     checked.collect()
+}
+
+/// Who has each library, where it cannot be had twice: whoever runs, else the one that is called like it, else the first by name.
+fn first_users<'c>(config: &'c Plugins, running: &BTreeSet<String>) -> BTreeMap<&'c str, &'c str> {
+    let mut enabled: Vec<_> = config.instances.values().filter(|instance| instance.enabled).collect();
+    enabled.sort_by_key(|instance| (!running.contains(&instance.name), instance.name != instance.library));
+    // The first is written last.
+    enabled.iter().rev().map(|instance| (instance.library.as_str(), instance.name.as_str())).collect()
 }
 
 fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) -> Result<Value, Problem> {
@@ -108,7 +124,7 @@ fn settings(instance: &Instance, library: &Library, other_user: Option<&str>) ->
 /// A sentence for each library, and for the folder of all, that others could change and so run code in the host.
 pub fn open_to_others(config: &Plugins) -> Vec<String> {
     let directory = directory::resolve(config.directory.as_deref());
-    let checked = check_all(config, &BTreeMap::new());
+    let checked = check_all(config, &Known::default());
     let libraries = checked.iter().filter(|checked| checked.instance.enabled).map(|checked| checked.library.path());
     let mut paths: Vec<_> = libraries.chain([directory]).collect();
     paths.sort();

@@ -4,7 +4,7 @@
 use super::copies::Copies;
 use super::deaths::Deaths;
 use super::directory;
-use super::inspection::check_all;
+use super::inspection::{Known, check_all};
 use super::life::{HandleError, Life};
 use super::slot::{Slot, Spec};
 use super::status::{InstanceStatus, State};
@@ -77,7 +77,7 @@ impl Manager {
     /// Finds and checks the plugins. No code of theirs runs; what is wrong is in `states` and in the log. `data_dir` must belong to this
     /// process alone: copies of libraries that it does not use are removed there.
     pub fn new(config: &config::Plugins, data_dir: &Path) -> Arc<Self> {
-        let members = check_all(config, &BTreeMap::new()).into_iter().map(|checked| {
+        let members = check_all(config, &Known::default()).into_iter().map(|checked| {
             let member = Member::new(Spec::new(checked).into());
             (member.slot.name.clone(), member)
         });
