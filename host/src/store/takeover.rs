@@ -89,7 +89,7 @@ impl Tx<'_> {
             if flushed > 0 {
                 self.count(&instance, State::Pending.name(), -(flushed as i64));
                 self.count(&instance, State::Flushed.name(), flushed as i64);
-                self.advance(&instance, lane)?;
+                self.appoint(&instance, lane)?;
             }
             self.silence_running(&instance, lane)?;
         }
