@@ -60,6 +60,7 @@ mod send;
 mod sessions_end;
 pub mod slots;
 mod slow;
+mod stats;
 mod streams;
 mod takeover;
 mod threads;
@@ -77,7 +78,6 @@ pub use activity::ActivityQuery;
 pub use audit::{Actor, Deed, DeedRow};
 pub use backlog::Backlog;
 pub use blobs::{Hash, Incoming, Received, hex};
-mod stats;
 
 pub use bookmarks::BookmarkRow;
 pub use commit_stats::CommitStats;

@@ -248,7 +248,8 @@ impl Tx<'_> {
             "select key, id, claim, attempts, rescues, uncertain, kind, cause, payload, started_at is null from queue
                    where instance = ?1 and priority = ?3 and state = 'pending' and runnable = 1 and next_at <= ?2
                    order by next_at, key limit 1";
-        let (_, timeout) = self.limits_of(instance);
+        // What the plugin says today counts, also for jobs from before it ran.
+        let (max_attempts, timeout) = self.limits_of(instance);
         let row = |row: &Row<'_>| {
             let claim = Claim {
                 key: row.get(0)?,
@@ -273,8 +274,9 @@ impl Tx<'_> {
         }
         if let Some((claim, ..)) = &found {
             self.execute(
-                "update queue set state = 'processing', claim = ?2, lease_until = ?3, started_at = ?4 where key = ?1",
-                params![claim.key, claim.number, lease_until(now, timeout), now],
+                "update queue set state = 'processing', claim = ?2, lease_until = ?3, started_at = ?4, max_attempts = ?5
+                 where key = ?1",
+                params![claim.key, claim.number, lease_until(now, timeout), now, max_attempts],
             )?;
             self.count(instance, State::Pending.name(), -1);
             self.count(instance, State::Processing.name(), 1);
