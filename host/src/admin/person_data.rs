@@ -2,7 +2,7 @@
 //! deletion in small steps.
 
 use super::Operator;
-use super::users::{person_row, recorded, user_id};
+use super::users::{person_row, user_id};
 use crate::clock;
 use crate::clock::pause_after;
 use crate::error::{Error, Result};
@@ -97,12 +97,16 @@ async fn forget_user(operator: Operator, State(app): State<App>, Path(id): Path<
 
 /// See the route. One call works for a few seconds at most.
 pub async fn forget(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
+    store.recorded(actor, "users.forget", id, forget_for_a_while(store, actor, id)).await
+}
+
+async fn forget_for_a_while(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
     let id = user_id(id)?;
     let row = person_row(store, id).await?;
     if row.user.id != id {
         let into = row.user.id;
         let why = format!("{id} was merged into {into}; forget that one, or split it first");
-        return recorded(store, actor, "users.forget", id, Err(Error::Conflict(why))).await;
+        return Err(Error::Conflict(why));
     }
     let (begun, user) = (Instant::now(), row.user.key);
     let (mut removed, mut done) = (Removed::default(), false);
@@ -143,9 +147,13 @@ pub async fn export(
     actor: &Actor,
     id: &str,
 ) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
-    let person = person_row(store, user_id(id)?).await?;
-    let deed = Deed::done(actor, "users.export", person.user.id.to_string(), json!({}));
-    store.write(move |tx| tx.audit(&deed)).await?;
+    let begin = async {
+        let person = person_row(store, user_id(id)?).await?;
+        let deed = Deed::done(actor, "users.export", person.user.id.to_string(), json!({}));
+        store.write(move |tx| tx.audit(&deed)).await?;
+        Ok(person)
+    };
+    let person = store.recorded(actor, "users.export", id, begin).await?;
     let export = Export {
         store: store.clone(),
         user: person.user.key,

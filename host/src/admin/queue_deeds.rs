@@ -166,17 +166,15 @@ async fn carry_out(
     action: &'static str,
     deed: JobDeed,
 ) -> Result<Value> {
-    let done = if selection.ids.is_empty() {
-        let filter = selection.filter()?;
-        by_filter(store, selection, filter, actor, action, deed).await
-    } else {
-        by_ids(store, selection, actor, action, deed).await
+    let done = async {
+        if selection.ids.is_empty() {
+            let filter = selection.filter()?;
+            by_filter(store, selection, filter, actor, action, deed).await
+        } else {
+            by_ids(store, selection, actor, action, deed).await
+        }
     };
-    if let Err(error @ (Error::NotFound(_) | Error::Conflict(_))) = &done {
-        let refused = Deed::refused(actor, action, selection.told(), &error.to_string());
-        store.write_patiently(move |tx| tx.audit(&refused)).await?;
-    }
-    Ok(json!(done?))
+    Ok(json!(store.recorded(actor, action, &selection.told(), done).await?))
 }
 
 async fn by_ids(
