@@ -2,6 +2,7 @@
 
 use arcuate_tests::host::Host;
 use arcuate_tests::wait::PATIENCE;
+use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ async fn refused_deed_is_recorded_whatever_it_was() {
         ("users.forget", of("users") + "/forget", json!({})),
         ("plugins.restart", "plugins/nobody/restart".into(), json!({})),
         ("plugins.enable", "plugins/nobody/enable".into(), json!({})),
+        ("rooms.rotate_key", "rooms/rotate-key".into(), json!({ "name": "cellar" })),
     ];
     let count = deeds_refused.len();
     for (action, path, body) in deeds_refused {
@@ -46,9 +48,11 @@ async fn refused_deed_is_recorded_whatever_it_was() {
         assert_eq!(newest["detail"], json!({ "error": answer["error"] }));
     }
     operator.get(&format!("/api/v1/admin/{}/export", of("users"))).await.is(404);
+    operator.ask(Method::DELETE, "/api/v1/admin/tokens/nobody").await.is(404);
     let all = deeds(&host).await;
-    assert_eq!(all[0]["action"], "users.export");
-    assert_eq!(all.len(), count + 1, "one row each");
+    let newest: Vec<_> = all.iter().take(2).map(|deed| [&deed["action"], &deed["subject"]]).collect();
+    assert_eq!(newest, [[&json!("tokens.revoke"), &json!("nobody")], [&json!("users.export"), &json!(STRANGER)]]);
+    assert_eq!(all.len(), count + 2, "one row each");
     operator.post("/api/v1/admin/queue/flush", &json!({})).await.is(400);
     assert_eq!(deeds(&host).await.len(), all.len(), "what cannot be understood is no deed");
 }
