@@ -67,7 +67,7 @@ async fn take_over_conversation(
     Body(body): Body<TakeOver>,
 ) -> Result<Json<Value>> {
     let sender = caller.identity("sender", body.sender)?;
-    let actor = Actor { name: sender.trim().into(), origin: client.to_string() };
+    let actor = caller.actor(Some(&sender), client);
     Ok(Json(take_over(&app.store, &actor, &id, &sender, body.minutes).await?))
 }
 
@@ -88,8 +88,7 @@ async fn release_conversation(
     body: Option<Body<Release>>,
 ) -> Result<Json<Value>> {
     let sender = caller.optional_identity(body.and_then(|Body(release)| release.sender))?;
-    let name = sender.as_deref().map_or("", str::trim).to_owned();
-    let actor = Actor { name, origin: client.to_string() };
+    let actor = caller.actor(sender.as_deref(), client);
     Ok(Json(release(&app.store, &actor, &id, sender.as_deref()).await?))
 }
 
