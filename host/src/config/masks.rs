@@ -23,7 +23,7 @@ pub(super) fn harmless(text: &str) -> String {
     }
     shown += &masked_word(rest);
     // As a whole too: parsers forgive blanks and quotes in an address.
-    if is_address(&shown) { masked_word(&shown) } else { shown }
+    if is_address(shown.trim_start()) { masked_word(&shown) } else { shown }
 }
 
 fn between(c: char) -> bool {
@@ -53,7 +53,7 @@ fn masked_word(word: &str) -> String {
     if let Some(query) = query {
         // Behind the question mark of a sentence stands nothing.
         let query = if is_address || query.contains('=') { masked_pairs(query) } else { query.into() };
-        shown = format!("{base}?{query}");
+        shown = format!("{shown}?{query}");
     }
     match fragment {
         Some(fragment) if is_address && !fragment.is_empty() => shown + "#" + MASK,
@@ -143,6 +143,8 @@ mod tests {
             ("https://a.example/ or https://b:hunter2@b.example", "https://a.example/ or https://***@b.example"),
             ("https://a:hunter2@a.example,https://b.example", "https://***@a.example,https://b.example"),
             ("--api-key=hunter2", "--api-key=***"),
+            ("token=hunter2?a=b", "token=***?a=***"),
+            (" http://ada:hun ter2@agent.example", " http://***@agent.example"),
         ] {
             assert_eq!(harmless(text), shown, "{text}");
         }
