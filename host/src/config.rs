@@ -16,6 +16,7 @@ mod keys;
 mod layers;
 mod lines;
 mod live;
+mod masks;
 mod mistake;
 mod node;
 mod route_fields;

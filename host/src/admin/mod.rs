@@ -50,7 +50,7 @@ pub struct Operator {
 
 /// Whoever can open the store's file and its folder may do what the operator may.
 pub fn at_the_command_line() -> Actor {
-    Actor { name: "operator".into(), origin: "command line".into() }
+    Actor::operator("command line")
 }
 
 impl FromRequestParts<App> for Operator {
@@ -59,6 +59,6 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         check_admin(&parts.headers, &app.admin_token)?;
         let Client(address) = Client::from_request_parts(parts, app).await?;
-        Ok(Self { actor: Actor { name: "operator".into(), origin: address.to_string() } })
+        Ok(Self { actor: Actor::operator(address) })
     }
 }

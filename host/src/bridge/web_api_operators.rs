@@ -96,20 +96,18 @@ impl Call {
         self.charge()?;
         let actor = Actor { name: "bridge admin_key".into(), origin: self.client.to_string() };
         let newest = self.app.store.read(|read| read.newest_conversation()).await?;
-        let mut all = ClearedSessions::default();
+        let (mut all, mut row) = (ClearedSessions::default(), None);
         loop {
             let (begun, so_far, actor) = (Instant::now(), all, actor.clone());
             let clear = move |tx: &mut crate::store::Tx<'_>| {
-                let step = tx.forget_sessions(newest)?;
-                if step.is_last {
-                    tx.audit(&Deed::done(&actor, "bridge.clear_data", "", cleared(&so_far.and(step))))?;
-                }
-                Ok(step)
+                let all = so_far.and(tx.forget_sessions(newest)?);
+                let deed = Deed::done(&actor, "bridge.clear_data", "", cleared(&all));
+                Ok((all, tx.audit_step(row, &if all.is_last { deed } else { deed.unfinished() })?))
             };
-            let step = self.app.store.write_patiently(clear).await?;
+            let (after, written) = self.app.store.write_patiently(clear).await?;
             self.app.room_deleted.notify_one();
-            all = all.and(step);
-            if step.is_last {
+            (all, row) = (after, Some(written));
+            if all.is_last {
                 let mut data = cleared(&all);
                 data["message"] = "All data cleared".into();
                 return Ok(success("All data cleared", data));

@@ -99,9 +99,7 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
 async fn record(command: &Restore, config: &Config, lock: Lock) {
     let Ok(rest) = AtRest::open(config, lock) else { return };
     let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
-    if let Err(error) = rest.store.write(move |tx| tx.audit(&deed)).await {
-        complain(&format!("warning: this was not written into the record of deeds: {error}"));
-    }
+    rest.store.record(deed).await;
     rest.store.close().await;
 }
 
