@@ -1,6 +1,7 @@
 //! `arcuate doctor`: quiet about what is well, and told apart what is bad from what is only worth a look.
 
 use super::{FAILING, Ran, Situation, arcuate, command, fresh, host_with, ran};
+use arcuate::store::lock::Lock;
 use arcuate_tests::host::Host;
 use serde_json::Value;
 use std::fs;
@@ -68,6 +69,51 @@ async fn what_is_wrong_with_a_running_host_is_told_with_what_to_do() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.stdout.lines().nth(1).is_some_and(|line| line.starts_with("problem")), "the worst first: {ran:?}");
     assert!(ran.stdout.trim_end().lines().last().is_some_and(|sum| sum.contains("problems, ")), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_with_one_reason_are_all_told() {
+    let one = |name: &str| format!("[plugins.{name}]\nlibrary = \"agent_invoker\"\n");
+    let settings =
+        |name: &str| format!("[plugins.{name}.settings]\nbackend = \"http\"\nurl = \"http://127.0.0.1:1/\"\n");
+    let mut host =
+        Host::start(&format!("{}{}{}{}", one("east"), settings("east"), one("west"), settings("west"))).await;
+    // Both for the same reason, and the host's words for it are in no mistake of the file.
+    let library = host.folder().join("bin/libagent_invoker.so");
+    let bytes = fs::read(&library).expect("a library");
+    host.terminate().await;
+    fs::remove_file(&library).and_then(|()| fs::write(&library, "no library")).expect("a broken library");
+    host.start_again().await;
+    fs::write(&library, bytes).expect("a library that a start would take");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    for name in ["assistant", "east", "west"] {
+        says(&report, "plugins", "problem", &format!("{name} is Rejected: "));
+    }
+    // What is wrong with each of them is told once, with its place in the file.
+    fs::write(&library, "no library").expect("a broken library");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    for name in ["assistant", "east", "west"] {
+        says(&report, "config", "problem", &format!("plugin {name}: "));
+    }
+    assert!(found(&report, "plugins", "problem").is_empty(), "said twice: {report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_process_that_says_nothing_may_have_to_be_ended() {
+    let mut host = Host::start("").await;
+    let (token, kept) = (host.store().with_file_name("admin_token"), host.folder().join("kept"));
+    fs::rename(&token, &kept).expect("the token is elsewhere");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "host", "problem", "cannot read the operator's token");
+    says(&report, "host", "problem", "the host itself goes on");
+    assert!(!report.to_string().contains("end it"), "{report:#}");
+    fs::rename(&kept, &token).expect("the token is back");
+    host.terminate().await;
+    let _lock = Lock::take(&host.store()).expect("the lock is free");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "host", "problem", "if that process hangs, end it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
