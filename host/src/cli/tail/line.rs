@@ -4,6 +4,7 @@ use crate::cli::client::Client;
 use crate::cli::harmless;
 use crate::cli::view::{View, encoded, field};
 use crate::clock;
+use crate::error::Error;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -86,15 +87,23 @@ impl<'v> Lines<'v> {
         if let Some(known) = self.rooms.get(&id) {
             return known.clone();
         }
-        let short = || id.chars().take(8).collect::<String>();
-        let found = host.get_at(&format!("/api/v1/rooms/{}", encoded(&id))).await;
-        let name = found.ok().map(|room| field(&room, "name")).filter(|name| !name.is_empty()).unwrap_or_else(short);
+        let name = match host.get_at(&format!("/api/v1/rooms/{}", encoded(&id))).await {
+            Ok(room) => Some(field(&room, "name")).filter(|name| !name.is_empty()),
+            Err(Error::NotFound(_)) => None,
+            // The next event may find it.
+            Err(_) => return start(&id),
+        };
         if self.rooms.len() >= REMEMBERED {
             self.rooms.clear();
         }
+        let name = name.unwrap_or_else(|| start(&id));
         self.rooms.insert(id, name.clone());
         name
     }
+}
+
+fn start(id: &str) -> String {
+    id.chars().take(8).collect()
 }
 
 /// `12:00:00`, in UTC; of an event without a time it is now.
