@@ -4,6 +4,7 @@
 mod exposure;
 mod machine;
 mod running;
+mod secrets;
 mod store;
 
 use super::report::{Exit, Report};
@@ -16,6 +17,7 @@ use crate::config::{Loaded, Mistake};
 use crate::error::Result;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +99,7 @@ pub(super) fn run(command: &Doctor, loaded: Result<Loaded, Vec<Mistake>>, view: 
         Err(mistakes) => mistaken(&mut findings, mistakes, view),
     }
     machine::limits(&mut findings, host);
+    machine::clock(&mut findings, Path::new(machine::TIME_SERVICE));
     report(findings, view)
 }
 
