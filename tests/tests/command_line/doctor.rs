@@ -121,12 +121,50 @@ async fn paused_work_is_told_with_its_reason() {
     let host = Host::start("").await;
     let store = rusqlite::Connection::open(host.store()).expect("the store opens");
     let sql = "insert into queue_pauses (instance, lane, paused_at, paused_by, reason)
-               values ('assistant', '', 1700000000000000, 'operator', 'the agent moves')";
+               values ('assistant', '', 1700000000000000, 'operator', 'the agent moves'),
+                      ('webhook', 'one lane', 1700000000000000, 'operator', '')";
     store.execute(sql, []).expect("a pause");
     let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
     assert_eq!(code, Some(0), "{report:#}");
     says(&report, "queue", "warning", "all work of assistant is paused by operator since 2023-11-14");
     says(&report, "queue", "warning", "the agent moves");
+    says(&report, "queue", "warning", "queue resume --plugin webhook --lane 'one lane'`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_told_with_the_newest_error_of_their_own_plugin() {
+    let host = host_with(FAILING, "failed", 1).await;
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    let sql = "insert into queue (id, kind, instance, lane, state, runnable, attempts, max_attempts, next_at, payload, last_error,
+                                  created_at, finished_at)
+               values (randomblob(16), 'webhook', 'webhook', 'x', 'failed', 0, 1, 1, 1, '{}', 'the site is gone', 1, 9000000000000000);
+               insert into queue_counts (instance, state, count) values ('webhook', 'failed', 1)";
+    store.execute_batch(sql).expect("a dead letter");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    says(&report, "queue", "warning", "1 dead letter of assistant; newest error: the agent at ");
+    says(&report, "queue", "warning", "1 dead letter of webhook; newest error: the site is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_everybody_can_read_are_named_with_what_mends_it() {
+    let config = "[bridge]\napi_key = { file = \"bridge key\" }\n[plugins.assistant.settings]\nbackend = \"http\"\n\
+                  url = \"http://127.0.0.1:1/\"\nsecret = \"words\"\n";
+    let (setup, path) = fresh(config);
+    let key = setup.folder().join("bridge key");
+    fs::write(&key, "letters\n").expect("a key");
+    set_mode(&key, 0o644);
+    set_mode(&path, 0o604);
+    let (code, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "secrets", "problem", "bridge key (mode 644), which holds a secret");
+    says(&report, "secrets", "problem", "`chmod 600 'bridge key'`");
+    says(&report, "secrets", "problem", "config.toml (mode 604), which holds plugins.assistant.settings.secret");
+    assert!(!report.to_string().contains("words") && !report.to_string().contains("letters"), "{report:#}");
+    set_mode(&key, 0o640);
+    set_mode(&path, 0o600);
+    let (_, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    says(&report, "secrets", "ok", "its owner and its group alone read bridge key");
+    says(&report, "secrets", "ok", "its owner alone reads config.toml");
 }
 
 #[test]
