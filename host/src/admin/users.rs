@@ -223,7 +223,7 @@ pub(super) async fn recorded<T>(
 }
 
 /// What is no id is nobody's.
-pub(super) fn user_id(id: &str) -> Result<UserId> {
+pub fn user_id(id: &str) -> Result<UserId> {
     id.trim().parse().map_err(|_| unknown_person(id))
 }
 

@@ -3,7 +3,7 @@
 
 use super::client::Client;
 use super::plugins_view;
-use super::session::{AtRest, Desk, Found, find};
+use super::session::{AtRest, Found, find};
 use super::view::{View, encoded};
 use crate::admin::reload::{no_file, refusal};
 use crate::admin::{at_the_command_line, plugins};
@@ -46,10 +46,7 @@ pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view
                 Ok(_) => Deed::done(&actor, action, name, json!({})),
                 Err(error) => Deed::refused(&actor, action, name, &error.to_string()),
             };
-            let rest = AtRest::open(&loaded.config, lock)?;
-            let recorded = rest.store.write(move |tx| tx.audit(&deed)).await;
-            Desk::Rest(rest).close().await;
-            recorded?;
+            AtRest::record(&loaded.config, lock, deed).await;
             result
         }
     }

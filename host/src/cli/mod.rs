@@ -20,6 +20,7 @@ mod person_data;
 mod plugins;
 mod plugins_args;
 mod plugins_view;
+mod progress;
 mod queue;
 mod queue_args;
 mod queue_view;

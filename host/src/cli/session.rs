@@ -2,12 +2,13 @@
 //! functions answer in both places. A store is never made here, and nothing changes because somebody looked.
 
 use super::client::Client;
+use super::report::complain;
 use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::store::lock::{self, Holder, Lock, TakeError};
 use crate::store::slots::Retries;
-use crate::store::{Options, Store};
+use crate::store::{Deed, Options, Store};
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -123,6 +124,19 @@ impl AtRest {
         let (store, _) = Store::open(&options, Arc::default())?;
         store.with_slots(|slots| slots.retries = Retries::of(&config.queue));
         Ok(Self { store, _lock: lock })
+    }
+
+    /// Writes down what is done already: where that cannot be, it is told, and the deed stands.
+    pub(super) async fn record(config: &Config, lock: Lock, deed: Deed) {
+        let written = async {
+            let rest = Self::open(config, lock)?;
+            let written = rest.store.write(move |tx| tx.audit(&deed)).await;
+            rest.store.close().await;
+            written
+        };
+        if let Err(error) = written.await {
+            complain(&format!("warning: this was not written into the record of deeds: {error}"));
+        }
     }
 }
 
