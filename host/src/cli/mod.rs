@@ -23,6 +23,7 @@ mod plugins_view;
 mod progress;
 mod queue;
 mod queue_args;
+mod queue_cleanup;
 mod queue_view;
 mod report;
 mod rooms;

@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::queue_args::{
     Holding, Queue, QueueDelete, QueueFlush, QueueList, QueuePause, QueuePrioritize, QueueResume, QueueRetry, Which,
 };
+use super::queue_cleanup;
 use super::queue_view;
 use super::session::Desk;
 use super::turns;
@@ -44,6 +45,7 @@ pub(super) async fn run(command: &Queue, desk: &Desk, config: &Config, view: &Vi
         Queue::Pause(asked) => pause(asked, desk, config, view).await,
         Queue::Resume(asked) => resume(asked, desk, config, view).await,
         Queue::Paused => paused(desk, view).await,
+        Queue::Cleanup => queue_cleanup::clean_up(desk, config, view).await,
         Queue::Cancel(asked) => turns::cancel(asked, desk, view).await,
     }
 }
