@@ -8,6 +8,7 @@ mod backup;
 mod changes;
 mod check;
 mod client;
+mod columns;
 mod confirm;
 mod conversations;
 mod doctor;
