@@ -78,7 +78,7 @@ fn table(page: &Value, filters: &Filters, view: &View) -> String {
         ("ACTIVE", Fit::Whole),
         ("USER", Fit::Cut),
         ("TAKEN", Fit::Cut),
-        ("EXTERNAL ID", Fit::Optional),
+        ("EXTERNAL ID", Fit::Spare),
         ("PLATFORM", Fit::Optional),
     ];
     let (mut table, now) = (Table::new(&columns, ""), clock::now());

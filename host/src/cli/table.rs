@@ -26,6 +26,8 @@ pub(super) enum Fit {
     Cut,
     /// Is left out; the last of the table first.
     Optional,
+    /// Is cut, and left out where even that does not help.
+    Spare,
 }
 
 /// See the module's text. Cells come from outside and are made harmless here.
@@ -133,7 +135,8 @@ impl Table {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         // The first column needs no gap before it.
         while shown.iter().map(|index| self.least(widths, *index)).sum::<u16>() > width + GAP {
-            let at = shown.iter().rposition(|index| self.columns[*index].1 == Fit::Optional)?;
+            let can_go = |index: &usize| matches!(self.columns[*index].1, Fit::Optional | Fit::Spare);
+            let at = shown.iter().rposition(can_go)?;
             shown.remove(at);
         }
         Some(shown)
@@ -141,7 +144,7 @@ impl Table {
 
     fn least(&self, widths: &[u16], index: usize) -> u16 {
         match self.columns[index].1 {
-            Fit::Cut => widths[index].min(NARROWEST) + GAP,
+            Fit::Cut | Fit::Spare => widths[index].min(NARROWEST) + GAP,
             Fit::Whole | Fit::Optional => widths[index] + GAP,
         }
     }
@@ -153,7 +156,7 @@ impl Table {
         table.set_width(width);
         let constraints = (0..self.columns.len()).map(|index| match self.columns[index].1 {
             _ if !shown.contains(&index) => ColumnConstraint::Hidden,
-            Fit::Cut => ColumnConstraint::LowerBoundary(Width::Fixed(self.least(&widths, index))),
+            Fit::Cut | Fit::Spare => ColumnConstraint::LowerBoundary(Width::Fixed(self.least(&widths, index))),
             Fit::Whole | Fit::Optional => ColumnConstraint::ContentWidth,
         });
         table.set_constraints(constraints.collect::<Vec<_>>());
@@ -165,7 +168,7 @@ impl Table {
         let room = columns.saturating_sub(usize::from(GAP)).max(usize::from(NARROWEST));
         let packed = |texts: Vec<&str>| {
             let kept = texts.into_iter().zip(&self.columns).filter(|(_, (_, fit))| *fit != Fit::Optional);
-            let words = kept.map(|(text, (_, fit))| if *fit == Fit::Cut { cut(text, room) } else { text.into() });
+            let words = kept.map(|(text, (_, fit))| if *fit == Fit::Whole { text.into() } else { cut(text, room) });
             packed(&words.collect::<Vec<_>>(), columns)
         };
         let header = packed(self.columns.iter().map(|(title, _)| *title).collect());

@@ -87,15 +87,18 @@ impl Secrets {
 
     fn value(&mut self, value: &Value, place: &str, is_secret: bool) {
         match value {
-            Value::String(text) if is_secret && is_written_out(text.value()) => {
-                if self.keys.last().is_none_or(|last| last != place) {
-                    self.keys.push(place.into());
-                }
+            // Of a list the first is enough.
+            Value::String(text) if is_secret && is_written_out(text.value()) && self.is_new(place) => {
+                self.keys.push(place.into());
             }
             Value::Array(items) => items.iter().for_each(|item| self.value(item, place, is_secret)),
             Value::InlineTable(table) => self.table(table, place, is_secret),
             _ => {}
         }
+    }
+
+    fn is_new(&self, place: &str) -> bool {
+        self.keys.last().is_none_or(|last| last != place)
     }
 }
 
