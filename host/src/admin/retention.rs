@@ -48,16 +48,20 @@ struct CleanedUp {
 /// Answers when it is done. Pinned messages are neither counted nor deleted. Jobs that ended longer ago than `[queue]` keeps them go as
 /// well; the answer does not count them.
 #[utoipa::path(post, path = "/api/v1/admin/retention/run", tag = "Administration", responses((status = 200, body = Swept)))]
-async fn run_retention(State(app): State<App>, caller: Caller, Client(address): Client) -> Result<Json<Swept>> {
+async fn run_retention(
+    State(app): State<App>,
+    caller: Caller,
+    operator: Result<Operator>,
+    Client(address): Client,
+) -> Result<Json<Swept>> {
     let swept = retention::sweep(&app).await?;
     let removed = queue::retention::sweep(&app.store, &app.config().queue, usize::MAX).await?;
-    let name = match caller {
+    let actor = match (operator, caller) {
+        (Ok(operator), _) => operator.actor,
+        (Err(_), Caller::Token { name }) => Actor { name, origin: address.to_string() },
         // Strangers may have limits applied; they are no operators, and could fill the record.
-        Caller::Trusted => return Ok(Json(swept)),
-        Caller::Token { name } => name,
-        Caller::Operator => "operator".into(),
+        (Err(_), _) => return Ok(Json(swept)),
     };
-    let actor = Actor { name, origin: address.to_string() };
     let detail = json!({ "messages": swept.total_pruned, "jobs": removed.all() });
     let deed = Deed::done(&actor, "retention.run", "", detail);
     app.store.write_patiently(move |tx| tx.audit(&deed)).await?;
