@@ -54,6 +54,7 @@ pub use mistake::{Mistake, Place};
 pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
+pub use settings::looks_secret;
 pub use shown::{Keys, Shown};
 
 use mistake::sorted;

@@ -11,6 +11,7 @@ pub mod queue_deeds;
 pub mod queue_filter;
 pub mod queue_pauses;
 pub mod reload;
+pub mod retention;
 pub mod rooms;
 pub mod tokens;
 pub mod turns;
@@ -34,6 +35,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(queue::router())
         .merge(queue_deeds::router())
         .merge(queue_pauses::router())
+        .merge(retention::router())
         .merge(rooms::router())
         .merge(tokens::router())
         .merge(turns::router())

@@ -211,7 +211,7 @@ pub async fn split(store: &Store, actor: &Actor, id: &str, off: &SplitOff) -> Re
 }
 
 /// What is no id is nobody's.
-pub(super) fn user_id(id: &str) -> Result<UserId> {
+pub fn user_id(id: &str) -> Result<UserId> {
     id.trim().parse().map_err(|_| unknown_person(id))
 }
 

@@ -3,7 +3,7 @@
 
 use super::client::Client;
 use super::plugins_view;
-use super::session::{AtRest, Desk, Found, find};
+use super::session::{AtRest, Found, find};
 use super::view::{View, encoded};
 use crate::admin::reload::{no_file, refusal};
 use crate::admin::{at_the_command_line, plugins};
@@ -39,15 +39,14 @@ pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view
         }
         Found::NoStore => at_rest(name, enabled, loaded, view),
         Found::Rest(lock) => {
-            let rest = AtRest::open(&loaded.config, lock)?;
+            let result = at_rest(name, enabled, loaded, view);
             let actor = at_the_command_line();
             let action = if enabled { "plugins.enable" } else { "plugins.disable" };
-            let changed = rest.store.recorded(&actor, action, name, async { at_rest(name, enabled, loaded, view) });
-            let result = changed.await;
-            if result.is_ok() {
-                rest.store.record(Deed::done(&actor, action, name, json!({}))).await;
-            }
-            Desk::Rest(rest).close().await;
+            let deed = match &result {
+                Ok(_) => Deed::done(&actor, action, name, json!({})),
+                Err(error) => Deed::refused(&actor, action, name, &error.to_string()),
+            };
+            AtRest::record(&loaded.config, lock, deed).await;
             result
         }
     }

@@ -141,6 +141,21 @@ async fn restored_backup_is_what_the_host_goes_on_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn restore_without_the_files_of_the_backup_says_so() {
+    let mut host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    upload(&host, &room, "a file").await;
+    host.terminate().await;
+    arcuate(host.setup(), &["backup", "monday.db"]).done();
+    fs::remove_dir_all(host.folder().join("monday.db.files")).expect("its files are lost");
+    let ran = arcuate(host.setup(), &["restore", "monday.db", "--force"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("with 0 files"), "{ran:?}");
+    assert!(ran.stderr.contains("1 file that the store names could not be found: not in monday.db.files"), "{ran:?}");
+    let restored = arcuate(host.setup(), &["restore", "monday.db", "--force", "--json"]).json();
+    assert_eq!(restored["missing"], json!(1), "{restored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn restore_where_nothing_is_makes_the_store() {
     let host = Host::start("").await;
     let room = host.room("kitchen").await;
