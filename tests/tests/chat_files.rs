@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const MOST: usize = 5 * 1024 * 1024;
@@ -452,4 +453,14 @@ async fn damaged_or_missing_bytes_are_refused_with_words() {
     host.get(&url).await.refused(503, "restore");
     upload(&host, &room, "b", "a/b", b"0123456789").await.ok();
     assert_eq!(host.get(&url).await.text, "0123456789", "the same content, uploaded again, heals it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_are_for_the_hosts_user_alone() {
+    let host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    upload(&host, &room, "a.txt", "text/plain", b"private").await.ok();
+    let folder = host.store().with_file_name("files");
+    let mode = fs::metadata(&folder).expect("the folder of contents").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
 }

@@ -225,3 +225,20 @@ async fn message_that_the_host_refused_is_taken_by_the_host_when_retried() {
     let messages = host.get(&format!("/api/v1/rooms/{room}/messages")).await.ok();
     assert_eq!((&messages[0]["content"], &messages[1]), (&json!("refused once"), &Value::Null));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_beside_filters_are_refused_and_nothing_happens_to_the_jobs() {
+    let host = Host::start("").await;
+    let visitor = Visitor::new(host.client(), "session_1");
+    visitor.say("Hello").await;
+    visitor.hears(1).await;
+    let operator = host.operator();
+    let done = jobs(&operator, "state=completed").await;
+    let id = done[0]["id"].clone();
+    for beside in [json!({ "state": "failed" }), json!({ "plugin": "webhook" }), json!({ "all": true })] {
+        let mut selection = beside.clone();
+        selection["ids"] = json!([id]);
+        operator.post(&format!("{QUEUE}/delete"), &selection).await.refused(400, "by their ids or by filters");
+    }
+    assert_eq!(jobs(&operator, "state=completed").await, done);
+}

@@ -106,6 +106,7 @@ async fn prioritize_jobs(
 }
 
 pub async fn retry(store: &Store, selection: &Selection, actor: &Actor) -> Result<Value> {
+    selection.is_plain()?;
     if selection.ids.is_empty() {
         match state(selection.state.as_deref())? {
             Some(State::Failed | State::Flushed) => {}
@@ -120,6 +121,7 @@ pub async fn retry(store: &Store, selection: &Selection, actor: &Actor) -> Resul
 
 /// Pending jobs are kept for the record, and not run.
 pub async fn flush(store: &Store, selection: &Selection, actor: &Actor) -> Result<Value> {
+    selection.is_plain()?;
     if selection.ids.is_empty() && !selection.is_narrowed() && !selection.all {
         return Err(Error::Invalid("say which jobs by plugin, kind, lane, age or error, or all of them by all".into()));
     }
@@ -131,6 +133,7 @@ pub async fn flush(store: &Store, selection: &Selection, actor: &Actor) -> Resul
 }
 
 pub async fn delete(store: &Store, selection: &Selection, actor: &Actor) -> Result<Value> {
+    selection.is_plain()?;
     if selection.ids.is_empty() {
         match state(selection.state.as_deref())? {
             Some(State::Processing) => {
@@ -146,6 +149,7 @@ pub async fn delete(store: &Store, selection: &Selection, actor: &Actor) -> Resu
 }
 
 pub async fn prioritize(store: &Store, selection: &Selection, actor: &Actor) -> Result<Value> {
+    selection.is_plain()?;
     let wrong = || Error::Invalid("priority must be high, normal or low".into());
     let priority = selection.priority.as_deref().and_then(Priority::from_name).ok_or_else(wrong)?;
     if selection.ids.is_empty() && !selection.is_narrowed() && !selection.all {

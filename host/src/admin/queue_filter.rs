@@ -77,6 +77,14 @@ impl Selection {
             .any(Option::is_some)
     }
 
+    /// Ids say it all: what they name and a filter beside them leaves out would be done all the same.
+    pub fn is_plain(&self) -> Result<()> {
+        if !self.ids.is_empty() && (self.state.is_some() || self.is_narrowed() || self.all) {
+            return Err(Error::Invalid("name the jobs by their ids or by filters, not by both".into()));
+        }
+        Ok(())
+    }
+
     pub fn filter(&self) -> Result<JobFilter> {
         let now = clock::now();
         let ago = |name, text: &Option<String>| text.as_deref().map(|text| span(name, text)).transpose();

@@ -3,6 +3,7 @@
 use super::Operator;
 use crate::access::{Access, MOST_TOKENS, Scopes};
 use crate::auth::{digest, random_hex};
+use crate::bridge::takeover::OPERATOR;
 use crate::chat::text::bounded;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -114,6 +115,9 @@ pub async fn create(store: &Store, access: Option<&Access>, actor: &Actor, new: 
     bounded(&name, 1, 100, "a token's name must be 1-100 characters")?;
     if name.chars().any(char::is_control) {
         return Err(Error::Invalid("a token's name must not contain control characters".into()));
+    }
+    if name == OPERATOR {
+        return Err(Error::Invalid(format!("'{OPERATOR}' is who has the operator's token; choose another name")));
     }
     let (scopes, token) = (Scopes::from_names(&new.scopes)?, random_hex::<32>("tok_"));
     let (key, stored, row) = (digest(&token), scopes.names().join(","), name.clone());

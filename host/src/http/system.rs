@@ -2,6 +2,8 @@
 
 use super::at_each;
 use crate::admin;
+use crate::auth::{bearer, same_key};
+use crate::config::AuthMode;
 use crate::error::Result;
 use crate::metrics::Format;
 use crate::state::App;
@@ -69,11 +71,12 @@ async fn health() -> Json<Health> {
 
 /// Tell whether the host is ready
 ///
-/// 503 while the host starts and while the store cannot be written; else 200, with what is not as it should be by name.
+/// 503 while the host starts and while the store cannot be written; else 200, with what is not as it should be by name. In token mode only
+/// the operator reads the reasons.
 #[utoipa::path(get, path = "/api/v1/ready", tag = "System",
     responses((status = 200, body = Readiness),
               (status = 503, description = "The host starts, or the store cannot be written now", body = Readiness)))]
-async fn ready(State(app): State<App>) -> Response {
+async fn ready(State(app): State<App>, headers: HeaderMap) -> Response {
     // After trouble it is the disk's turn to say that it is over, without waiting for somebody's message.
     if app.store.trouble().is_some() {
         let _ = app.store.write(|tx| tx.probe()).await;
@@ -85,8 +88,13 @@ async fn ready(State(app): State<App>) -> Response {
         (None, true) => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
         (None, false) => (StatusCode::OK, "ready"),
     };
-    let instances = admin::plugins::troubled(&app).await;
-    let queue = admin::queue::waiting(&app.store).await.unwrap_or_else(|_| json!({}));
+    let mut instances = admin::plugins::troubled(&app).await;
+    let mut queue = admin::queue::waiting(&app.store).await.unwrap_or_else(|_| json!({}));
+    let is_operator = bearer(&headers).is_some_and(|key| same_key(key, &app.admin_token));
+    if app.config().auth.mode == AuthMode::Token && !is_operator {
+        without(&mut instances, &["reason", "last_error"]);
+        without(&mut queue["paused"], &["reason", "paused_by"]);
+    }
     let body = Readiness {
         status: word,
         service: "arcuate",
@@ -96,6 +104,13 @@ async fn ready(State(app): State<App>) -> Response {
         error: trouble,
     };
     (status, Json(body)).into_response()
+}
+
+/// For strangers: what is wrong is theirs to know, in whose words is not.
+fn without(list: &mut Value, fields: &[&str]) {
+    for object in list.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        object.retain(|name, _| !fields.contains(&name.as_str()));
+    }
 }
 
 /// Show what the host counts

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::RwLock;
@@ -78,6 +79,11 @@ pub(super) fn named_after(store: &Path, ending: &str) -> PathBuf {
     store.with_file_name(name)
 }
 
+/// For its owner alone, as the store's file is; one that is there keeps its mode.
+fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 impl Blobs {
     pub(super) fn new(store: &Path) -> Self {
         let locks = (0..LOCKS).map(|_| Arc::default()).collect();
@@ -104,7 +110,7 @@ impl Blobs {
         if self.owned.get().is_some() {
             return Ok(());
         }
-        fs::create_dir_all(&self.folder)?;
+        private_folder(&self.folder)?;
         let mark = self.folder.join("store");
         let owner = match fs::read_to_string(&mark) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -138,7 +144,7 @@ impl Blobs {
     fn begin(&self) -> io::Result<Writing> {
         self.own()?;
         let folder = self.incoming();
-        fs::create_dir_all(&folder)?;
+        private_folder(&folder)?;
         let temporary = Temporary(folder.join(format!("{}-{}", self.run, Uuid::now_v7().simple())));
         let file = File::create_new(&temporary.0)?;
         Ok(Writing { file, hash: Sha256::new(), temporary })
@@ -149,7 +155,7 @@ impl Blobs {
         let path = self.path(&received.hash);
         let folder = path.parent().unwrap_or(&self.folder);
         if !folder.is_dir() {
-            fs::create_dir_all(folder)?;
+            private_folder(folder)?;
             sync(&self.folder)?;
             self.folder.parent().map_or(Ok(()), sync)?;
         }

@@ -232,7 +232,7 @@ impl Tx<'_> {
             }
             None => {
                 let why = "the message was deleted before it was its turn";
-                self.give_up(&claim, State::Failed, why).map(|()| false)
+                self.give_up(&claim, State::Flushed, why).map(|()| false)
             }
         }
     }

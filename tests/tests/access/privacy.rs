@@ -218,3 +218,20 @@ async fn ticket(client: &Client) -> String {
     let given = client.post("/api/v1/ws-ticket", &json!({})).await.ok();
     format!("?ticket={}", given["ticket"].as_str().expect("a ticket"))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_learn_what_is_not_ready_but_not_why() {
+    let host = Host::start("auth.mode = \"token\"\n[plugins.lost]\nenabled = true\n").await;
+    let operator = host.operator();
+    let pause = json!({ "plugin": "assistant", "reason": "ada changes the key" });
+    operator.post("/api/v1/admin/queue/pause", &pause).await.ok();
+    for (client, knows) in [(host.client(), false), (&operator, true)] {
+        let ready = client.get("/ready").await.ok();
+        let (lost, paused) = (&ready["plugins"][0], &ready["queue"]["paused"][0]);
+        assert_eq!((&lost["name"], &lost["state"]), (&json!("lost"), &json!("Rejected")), "{ready}");
+        assert_eq!(paused["plugin"], "assistant");
+        assert_eq!((lost["reason"].is_string(), paused["reason"].is_string()), (knows, knows), "{ready}");
+    }
+    let named = json!({ "name": "operator", "scopes": ["write"] });
+    operator.post("/api/v1/admin/tokens", &named).await.refused(400, "choose another name");
+}
