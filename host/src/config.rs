@@ -31,6 +31,8 @@ mod tests;
 #[cfg(test)]
 mod tests_environment;
 #[cfg(test)]
+mod tests_manifests;
+#[cfg(test)]
 mod tests_mistakes;
 #[cfg(test)]
 mod tests_plugins;
