@@ -55,6 +55,11 @@ impl<'s> Schema<'s> {
         self.forms.iter().flat_map(|form| types_of(form)).collect()
     }
 
+    /// What counts where nobody wrote anything.
+    pub(super) fn default(&self) -> Option<&'s Json> {
+        self.forms.iter().find_map(|form| form.get("default"))
+    }
+
     /// A text that must never be shown, and may stand in a file of its own.
     pub(super) fn is_secret(&self) -> bool {
         let marked = |form: &&Json| {

@@ -182,7 +182,7 @@ impl<'s> Resolver<'_, 's> {
 }
 
 /// The environment knows no lower case: its key is the schema's that differs by that alone.
-fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
+pub(super) fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
     let alike = |known: &&str| known.eq_ignore_ascii_case(key);
     match place {
         Place::Variable(_) => schema.keys().into_iter().find(alike).unwrap_or(key),

@@ -22,6 +22,7 @@ const LONGEST_REASON: usize = 2 * 1024;
 const NEWS_PER_SECOND: u32 = 5;
 
 /// What an instance is made of.
+#[derive(Clone)]
 pub(super) struct Spec {
     /// As it is written.
     pub written: Instance,
@@ -30,6 +31,8 @@ pub(super) struct Spec {
     pub settings: Value,
     /// Why it cannot run.
     pub problem: Option<Problem>,
+    /// Why it runs with this although something else is configured by now.
+    pub kept: Option<String>,
 }
 
 impl Spec {
@@ -38,7 +41,12 @@ impl Spec {
             Ok(settings) => (settings, None),
             Err(problem) => (Value::Null, Some(problem)),
         };
-        Self { written: checked.instance.clone(), library: checked.library, settings, problem }
+        Self { written: checked.instance.clone(), library: checked.library, settings, problem, kept: None }
+    }
+
+    /// The same, for an instance that could not run as it is configured.
+    pub(super) fn kept_because(&self, why: &str) -> Self {
+        Self { kept: Some(tidy(why)), ..self.clone() }
     }
 
     pub(super) fn enabled(&self) -> bool {
@@ -167,13 +175,18 @@ impl Slot {
         let word = |word: &Option<(Micros, String)>| {
             word.as_ref().map(|(at, text)| Word { at: clock::format(*at), text: text.clone() })
         };
+        let (state, reason) = match &spec.kept {
+            // It runs, but not as it should.
+            Some(why) if record.state == State::Running => (State::Degraded, Some(why.clone())),
+            _ => (record.state, record.reason.clone()),
+        };
         InstanceStatus {
             name: self.name.clone(),
             library: spec.library.name().into(),
             version: spec.library.manifest().ok().map(|manifest| manifest.version.clone()),
             enabled: spec.enabled(),
-            state: record.state,
-            reason: record.reason.clone(),
+            state,
+            reason,
             since: clock::format(record.since),
             last_success: word(&record.success).or_else(|| Some(worked(record.worked?))),
             last_error: word(&record.error),
