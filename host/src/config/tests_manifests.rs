@@ -105,6 +105,8 @@ fn key_that_no_header_can_carry_is_refused() {
     let blank = "it has blanks or characters that no key has; copy it again from the bridge's settings";
     tells("web_chat", &format!("{url}api_key = 'has blank'"), &format!("c.toml:5:11: `api_key`: {blank}"));
     tells("web_chat", &format!("{url}api_key = 'k'\nadmin_key = 'é'"), &format!("c.toml:6:13: `admin_key`: {blank}"));
+    let number = "c.toml:5:11: `api_key` takes text of at least 1 character, not a number";
+    tells("web_chat", &format!("{url}api_key = 5"), number);
     let agent = told("agent_invoker", "backend = 'http'\nurl = 'http://h'\napi_key = \"a\\nb\"");
     assert!(agent.len() == 1 && agent[0].starts_with("c.toml:6:11: `api_key`: it has characters"), "{agent:?}");
     for (secret, right) in

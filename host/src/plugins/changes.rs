@@ -5,7 +5,7 @@
 use super::directory;
 use super::inspection::{Known, Problem, check_all};
 use super::manager::{Manager, Member};
-use super::slot::Spec;
+use super::spec::Spec;
 use super::status::State;
 use super::supervisor::Times;
 use super::targets::wrong_targets;
@@ -109,7 +109,7 @@ impl Coming {
         const DOWN: [State; 4] = [State::Failed, State::Rejected, State::Quarantined, State::Zombie];
         let status = self.member.slot.status();
         let reason = status.last_error.map(|word| word.text).or(status.reason).unwrap_or_default();
-        DOWN.contains(&status.state).then(|| FailedInstance { name: status.name, state: status.state, reason })
+        DOWN.contains(&status.state).then_some(FailedInstance { name: status.name, state: status.state, reason })
     }
 
     /// What it was made of, if that is something else than what it is made of now.

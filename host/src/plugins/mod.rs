@@ -28,6 +28,7 @@ mod logs;
 mod manager;
 mod restarts;
 mod slot;
+mod spec;
 mod status;
 mod supervisor;
 mod targets;

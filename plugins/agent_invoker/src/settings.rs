@@ -57,6 +57,9 @@ const BASE64_IF_MARKED: &str = concat!(
     r"([A-Za-z0-9+/][AQgw]={0,2}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=?)?$"
 );
 
+const NOT_BASE64: &str =
+    "what stands behind `whsec_` is not base64; copy it whole, or use a secret without that prefix";
+
 /// Settings of an agent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -74,7 +77,7 @@ pub(crate) struct Settings {
     #[schemars(extend("pattern" = r"^[\t -~]*$", "errorMessage" = "it has characters that no header can carry; a line end perhaps"))]
     pub api_key: Secret,
     /// `http`: signs each question by Standard Webhooks. `whsec_…` is base64, anything else is taken as it is.
-    #[schemars(extend("pattern" = BASE64_IF_MARKED, "errorMessage" = "what stands behind `whsec_` is not base64; copy it whole, or use a secret without that prefix"))]
+    #[schemars(extend("pattern" = BASE64_IF_MARKED, "errorMessage" = NOT_BASE64))]
     pub secret: Secret,
     /// `letta`: the agent's id on its server.
     #[schemars(length(max = 200))]

@@ -33,7 +33,9 @@ pub(crate) struct Settings {
     }))]
     pub api_url: Option<String>,
     /// The bridge's key for pollers.
-    #[schemars(extend("minLength" = 1, "pattern" = VISIBLE, "errorMessage" = { "minLength": "it is empty; the bridge's key would be right", "pattern": NO_KEY }))]
+    #[schemars(extend("minLength" = 1, "pattern" = VISIBLE, "errorMessage" = {
+        "minLength": "it is empty; the bridge's key would be right", "pattern": NO_KEY
+    }))]
     pub api_key: Secret,
     /// The bridge's key for operators. With it, messages whose answer got lost on the way are found again, and answers are not repeated.
     #[schemars(extend("pattern" = VISIBLE, "errorMessage" = NO_KEY))]
