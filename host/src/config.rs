@@ -7,6 +7,7 @@
 
 mod change;
 mod check;
+mod duplicates;
 mod edit;
 mod environment;
 mod file;
@@ -31,6 +32,8 @@ mod shown;
 mod tests;
 #[cfg(test)]
 mod tests_environment;
+#[cfg(test)]
+mod tests_manifests;
 #[cfg(test)]
 mod tests_mistakes;
 #[cfg(test)]
@@ -62,6 +65,8 @@ use text::Environment;
 
 /// Links that the store's path may lead through.
 const LINKS: usize = 16;
+/// A token of fewer characters is worth a warning.
+const SHORTEST_TOKEN: usize = 16;
 
 /// What is read where no path is given.
 const USUAL_FILE: &str = "config.toml";
@@ -142,6 +147,7 @@ pub fn from_text(
     let sections = layers::combined(written.layer, overrides.layer)
         .map_err(|error| vec![Mistake::new(&Place::File(path.display().to_string().into()), error.to_string())])?;
     let config = Config::new(sections, instances, routes, keys, folder);
+    warnings.extend(config.weak_secrets());
     Ok(Loaded { config, warnings: sorted(warnings), origin: Some(path.to_owned()) })
 }
 
@@ -171,6 +177,23 @@ impl Config {
         let directory = (!directory.as_os_str().is_empty()).then(|| folder.join(directory));
         let plugins = Plugins { directory, start, stop, restart_base, instances };
         Self { server, store, auth, bridge, limits, queue, plugins, routes, keys }
+    }
+
+    /// Keys that protect less than they seem to.
+    fn weak_secrets(&self) -> Vec<Mistake> {
+        let (token, bridge) = (self.auth.admin_token.expose(), &self.bridge);
+        let short = (!token.is_empty() && token.len() < SHORTEST_TOKEN).then(|| {
+            let text = format!(
+                "`admin_token` is short, so it can be guessed; {SHORTEST_TOKEN} characters or more would be right, \
+                 or none: then the host makes a good one"
+            );
+            self.keys.mistake("auth.admin_token", text)
+        });
+        let same = (!bridge.api_key.is_empty() && bridge.api_key == bridge.admin_key).then(|| {
+            let text = "`admin_key` is the same as `api_key`, so whoever polls may also clear all data; another one would be right";
+            self.keys.mistake("bridge.admin_key", text.into())
+        });
+        short.into_iter().chain(same).collect()
     }
 
     /// The route that counts for what comes from this instance and platform (both `bridge` for the native bridge).

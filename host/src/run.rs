@@ -12,7 +12,7 @@ use crate::http::{self, Listening};
 use crate::live::presence::Presence;
 use crate::live::sse;
 use crate::metrics::Metrics;
-use crate::plugins::{Api, InstanceStatus, Manager};
+use crate::plugins::{Api, InstanceStatus, Manager, wrong_targets_at_rest};
 use crate::queue::{self, Queue, Watcher};
 use crate::state::{App, Limits, Parts};
 use crate::store::lock::Lock;
@@ -49,6 +49,10 @@ pub async fn run(
     let hangups = signal(SignalKind::hangup()).map_err(|error| Error::Unavailable(format!("no signals: {error}")))?;
     let live = Arc::new(Live::new(loaded));
     let config = live.now();
+    let wrong = wrong_targets_at_rest(&config);
+    if !wrong.is_empty() {
+        return Err(Error::Mistakes(wrong));
+    }
     // The port first: one that is taken is told before anything else begins.
     let listening = Listening::bind(config.server.bind)?;
     let address = listening.address;

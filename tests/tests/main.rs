@@ -60,6 +60,7 @@ mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
 mod plugins_runtime;
+mod plugins_told;
 mod queue_operators;
 mod reference;
 mod reliability_page;

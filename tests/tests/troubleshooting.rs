@@ -137,8 +137,11 @@ fn provoked() -> Vec<(String, &'static str)> {
     provoke(Start::new(off), "which is disabled");
     provoke(Start::new("[auth]\nmode = \"token\"\n"), "there are no access tokens");
     provoke(Start::new("").with("ARCUATE_LOG", "host=loud"), "warning: ARCUATE_LOG");
+    provoke(Start::new("[auth]\nadmin_token = \"short\"\n"), "`admin_token` is short");
+    provoke(Start::new("[bridge]\napi_key = \"a\"\nadmin_key = \"a\"\n"), "`admin_key` is the same as");
 
     provoke(Start::new("[plugins.gone]\n"), "no lib….so");
+    provoke(Start::new("[plugins.federation]\n"), "this version has no such plugin yet");
     provoke(Start::new("[plugins.text]\n").file("bin/libtext.so", b"some words"), "is a text file");
     provoke(Start::new("[plugins.second]\nlibrary = \"webhook\"\n"), "cannot run twice");
     let open = Start::new("");

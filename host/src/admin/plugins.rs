@@ -85,6 +85,9 @@ struct PluginDetails {
     status: InstanceStatus,
     #[serde(flatten)]
     described: Described,
+    /// The settings that count, by key: as they are written, and where nobody wrote one its default. Secrets show as `***`.
+    #[schema(value_type = Object, example = json!({"backend": "http", "url": "http://127.0.0.1:9000/", "api_key": "***"}))]
+    settings: BTreeMap<String, Value>,
     #[serde(flatten)]
     jobs: Jobs,
     /// What an operator holds back of it.
@@ -148,7 +151,8 @@ async fn show_plugin(_: Operator, State(app): State<App>, Path(name): Path<Strin
     let described = Described::by(app.manager.manifest(&name).as_ref());
     let backlogs = app.store.read(|read| read.backlogs()).await?;
     let paused = queue_pauses::of(&app.store, &name).await?;
-    Ok(Json(PluginDetails { status, described, jobs: Jobs::of(backlogs.get(&name)), paused }))
+    let settings = app.manager.settings(&name).unwrap_or_default();
+    Ok(Json(PluginDetails { status, described, settings, jobs: Jobs::of(backlogs.get(&name)), paused }))
 }
 
 /// An instance's jobs, as `plugins show` has them.
@@ -201,6 +205,8 @@ pub fn show_at_rest(config: &Config, name: &str) -> Result<Value> {
     {
         fields.extend(more);
     }
+    let schema = inspection.manifest.as_ref().map(|manifest| &manifest.settings).unwrap_or(&Value::Null);
+    value["settings"] = json!(config.plugins.instances.get(name).map(|instance| instance.shown_settings(schema)));
     Ok(value)
 }
 

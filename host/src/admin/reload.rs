@@ -5,7 +5,7 @@ use super::Operator;
 use crate::config::{self, Config, Edit, EditError, Loaded};
 use crate::error::{Error, Result};
 use crate::http::Path;
-use crate::plugins::{InstanceStatus, Moves, Plan, Turn};
+use crate::plugins::{FailedInstance, InstanceStatus, Moves, Plan, Turn};
 use crate::run::unrouted;
 use crate::state::App;
 use crate::store::slots::Retries;
@@ -38,6 +38,8 @@ pub struct Reloaded {
     restarted: Vec<String>,
     started: Vec<String>,
     stopped: Vec<String>,
+    /// Those that did not come up as they were to: they stand in none of the lists above.
+    failed: Vec<FailedInstance>,
     /// Keys whose new values count only after a restart of the host.
     needs_restart: Vec<Waiting>,
     warnings: Vec<String>,
@@ -62,7 +64,8 @@ struct PluginChanged {
 
 /// Read the configuration again
 ///
-/// What can change while the host runs does: plugins, routes, limits, the bridge's keys. A mistake anywhere in it changes nothing.
+/// What can change while the host runs does: plugins, routes, limits, the bridge's keys. A mistake anywhere in it changes nothing. An instance
+/// that does not come up stands in `failed`; one that ran until then goes on with its earlier settings.
 #[utoipa::path(post, path = "/api/v1/admin/reload", tag = "Administration", security(("admin_token" = [])),
     responses((status = 200, body = Reloaded),
               (status = 422, description = "There are mistakes in it: `{error, mistakes: [{place, line, column, text}]}`")))]
@@ -149,11 +152,13 @@ async fn edit(app: &App, name: &str, enabled: bool) -> Result<PluginChanged> {
     let edit = blocking(prepare).await?;
     let loaded = edit.loaded.clone();
     let mut change = take_over(app, &turn, loaded, Some(edit)).await?;
-    let moved = change.started.iter().chain(&change.restarted).any(|moved| moved == name);
+    let failed = change.failed.iter().map(|failed| &failed.name);
+    let moved = change.started.iter().chain(&change.restarted).chain(failed).any(|moved| moved == name);
     if enabled && !moved && turn.is_at_rest(name) {
         let plan = check(app, app.config(), Some(name)).await?;
-        turn.restart(&plan, name).await;
-        change.restarted.push(name.into());
+        let Moves { restarted, failed, .. } = turn.restart(&plan, name).await.unwrap_or_default();
+        change.restarted.extend(restarted);
+        change.failed.extend(failed);
     }
     Ok(PluginChanged { status: status(app, name)?, change })
 }
@@ -165,11 +170,19 @@ async fn restart(app: &App, actor: &Actor, name: &str) -> Result<PluginChanged> 
             return Err(Error::Conflict(format!("{name} is disabled; `arcuate plugins enable {name}` starts it")));
         }
         let plan = check(app, app.config(), Some(name)).await?;
-        turn.restart(&plan, name).await;
-        let change = Reloaded { restarted: vec![name.into()], warnings: plan.warnings, ..Reloaded::default() };
+        let Moves { restarted, failed, .. } = turn.restart(&plan, name).await.unwrap_or_default();
+        let change = Reloaded { restarted, failed, warnings: plan.warnings, ..Reloaded::default() };
         Ok(PluginChanged { status: status(app, name)?, change })
     };
-    told(app, actor, "plugins.restart", name, restart, |done| json!({ "state": done.status.state })).await
+    told(
+        app,
+        actor,
+        "plugins.restart",
+        name,
+        restart,
+        |done| json!({ "state": done.status.state, "failed": done.change.failed }),
+    )
+    .await
 }
 
 /// Checks all of it, writes the file if it is to be written, and makes it count.
@@ -184,11 +197,11 @@ async fn take_over(app: &App, turn: &Turn<'_>, loaded: Loaded, edit: Option<Edit
     let Plan { warnings, .. } = &plan;
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).chain(warnings.clone()).collect();
     count(app, Loaded { config: config.clone(), warnings: loaded.warnings, origin: loaded.origin });
-    let Moves { started, restarted, stopped } = turn.apply(plan).await;
+    let Moves { started, restarted, stopped, failed } = turn.apply(plan).await;
     warnings.extend(unrouted(&config, &app.manager));
     let waiting = |(key, why)| Waiting { key, why };
     let needs_restart = change.needs_restart.into_iter().map(waiting).collect();
-    Ok(Reloaded { changed: change.changed, restarted, started, stopped, needs_restart, warnings })
+    Ok(Reloaded { changed: change.changed, restarted, started, stopped, failed, needs_restart, warnings })
 }
 
 /// What is kept in another form than the configuration follows it.
@@ -201,7 +214,7 @@ fn count(app: &App, loaded: Loaded) {
 
 async fn check(app: &App, config: Arc<Config>, afresh: Option<&str>) -> Result<Plan> {
     let (manager, afresh) = (app.manager.clone(), afresh.map(str::to_owned));
-    blocking(move || manager.check(&config.plugins, afresh.as_deref()).map_err(Error::Mistakes)).await
+    blocking(move || manager.check(&config, afresh.as_deref()).map_err(Error::Mistakes)).await
 }
 
 /// Reads or writes files.
@@ -226,7 +239,10 @@ pub fn no_file(name: &str, enabled: bool) -> Error {
 pub fn refusal(error: EditError, name: &str) -> Error {
     match error {
         EditError::Mistakes(mistakes) => Error::Mistakes(mistakes),
-        EditError::Unknown => super::plugins::unknown(name),
+        EditError::Unknown => Error::NotFound(format!(
+            "no plugin instance has the name {name}; `arcuate plugins list` shows those there are, and for a new one \
+             `[plugins.{name}]` with `library = \"…\"` belongs into the configuration"
+        )),
         EditError::Impossible(text) => Error::Conflict(text),
     }
 }

@@ -212,7 +212,10 @@ with --all also others: [{path, library, version, reason}]";
 
 const PLUGINS_SHOW: &str = "\
 Example:
-  arcuate plugins show assistant";
+  arcuate plugins show assistant
+
+JSON: as in `plugins list`, and roles, platforms, paused, settings_schema, and
+settings: the values that count, secrets as ***";
 
 const TOKENS: &str = "\
 Example:

@@ -3,8 +3,9 @@
 
 use super::client::Client;
 use super::plugins_view;
+use super::report::{Exit, Report};
 use super::session::{AtRest, Found, find};
-use super::view::{View, encoded};
+use super::view::{View, encoded, items};
 use crate::admin::reload::{no_file, refusal};
 use crate::admin::{at_the_command_line, plugins};
 use crate::config::{Config, Edit, Loaded, Mistake};
@@ -17,19 +18,36 @@ use std::time::Duration;
 /// What a deed may take beyond the instances' own deadlines.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) async fn reload(loaded: &Loaded, view: &View) -> Result<String> {
+pub(super) async fn reload(loaded: &Loaded, view: &View) -> Result<Report> {
     let host = host(&loaded.config).await?;
-    let answer = host.post("reload", &json!({})).await?;
-    Ok(if view.json { View::json(&answer) } else { plugins_view::reloaded(&answer) })
+    let answer = match host.post("reload", &json!({})).await {
+        Err(Error::Mistakes(mistakes)) => return Ok(unchanged(&mistakes)),
+        answer => answer?,
+    };
+    let told = if view.json { View::json(&answer) } else { plugins_view::reloaded(&answer) };
+    Ok(report(told, &answer))
 }
 
-pub(super) async fn restart(name: &str, loaded: &Loaded, view: &View) -> Result<String> {
+/// A refusal because of mistakes says what became of the rest.
+fn unchanged(mistakes: &[Mistake]) -> Report {
+    let lines = mistakes.iter().map(ToString::to_string);
+    Report::refusal(lines.chain(["nothing was changed".into()]).collect())
+}
+
+pub(super) async fn restart(name: &str, loaded: &Loaded, view: &View) -> Result<Report> {
     let host = host(&loaded.config).await?;
     let answer = host.post(&format!("plugins/{}/restart", encoded(name)), &json!({})).await?;
     Ok(told(&answer, view))
 }
 
-pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<String> {
+pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<Report> {
+    match switch(name, enabled, loaded, view).await {
+        Err(Error::Mistakes(mistakes)) => Ok(unchanged(&mistakes)),
+        done => done,
+    }
+}
+
+async fn switch(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<Report> {
     let verb = if enabled { "enable" } else { "disable" };
     match find(&loaded.config).await? {
         Found::Host(host) => {
@@ -37,7 +55,7 @@ pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view
             let answer = host.with_patience(patience(&loaded.config)).post(&path, &json!({})).await?;
             Ok(told(&answer, view))
         }
-        Found::NoStore => at_rest(name, enabled, loaded, view),
+        Found::NoStore => at_rest(name, enabled, loaded, view).map(Report::from),
         Found::Rest(lock) => {
             let result = at_rest(name, enabled, loaded, view);
             let actor = at_the_command_line();
@@ -47,7 +65,7 @@ pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view
                 Err(error) => Deed::refused(&actor, action, name, &error.to_string()),
             };
             AtRest::record(&loaded.config, lock, deed).await;
-            result
+            result.map(Report::from)
         }
     }
 }
@@ -70,7 +88,7 @@ fn at_rest(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<St
     edit.write().map_err(|error| Error::Unavailable(format!("{} cannot be written: {error}", path.display())))?;
     if view.json {
         let mut shown = plugins::show_at_rest(config, name)?;
-        for list in ["restarted", "started", "stopped", "needs_restart", "warnings"] {
+        for list in ["restarted", "started", "stopped", "failed", "needs_restart", "warnings"] {
             shown[list] = json!([]);
         }
         shown["changed"] = if edit.is_new() { json!([format!("plugins.{name}")]) } else { json!([]) };
@@ -97,11 +115,17 @@ async fn host(config: &Config) -> Result<Client> {
     }
 }
 
-/// Instances may take their time to stop, to be put away, and to start.
+/// Instances may take their time to stop, to be put away, and to start; those that do not come up do all of it a second time.
 fn patience(config: &Config) -> Duration {
-    config.plugins.start + 2 * config.plugins.stop + PATIENCE
+    2 * (config.plugins.start + 2 * config.plugins.stop) + PATIENCE
 }
 
-fn told(answer: &Value, view: &View) -> String {
-    if view.json { View::json(answer) } else { plugins_view::changed(answer) }
+fn told(answer: &Value, view: &View) -> Report {
+    report(if view.json { View::json(answer) } else { plugins_view::changed(answer) }, answer)
+}
+
+/// The deed was done; but what did not come up is a failure.
+fn report(stdout: String, answer: &Value) -> Report {
+    let exit = if items(answer, "failed").is_empty() { Exit::Done } else { Exit::Failed };
+    Report { exit, ..stdout.into() }
 }

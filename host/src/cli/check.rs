@@ -3,7 +3,7 @@
 use super::report::{Exit, Report};
 use super::view::View;
 use crate::config::{Config, Loaded, Mistake, Place};
-use crate::plugins::{Inspection, Problem, inspect_all};
+use crate::plugins::{Inspection, Problem, inspect_all, wrong_targets_at_rest};
 use crate::run::unrouted_text;
 use plugin_api::Role;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ pub(super) fn inspect(loaded: &Loaded) -> Findings {
             warnings.push(Mistake::new(&place, unrouted_text(&inspection.name)));
         }
     }
+    mistakes.extend(wrong_targets_at_rest(config));
     mistakes.sort();
     warnings.sort();
     Findings { mistakes, warnings, unfit }

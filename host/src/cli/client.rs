@@ -32,15 +32,19 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Client {
     holder: Holder,
     bearer: HeaderValue,
+    /// For a host that does not take the first one.
+    spare: Option<HeaderValue>,
     patience: Duration,
 }
 
 impl Client {
     pub(super) fn new(holder: Holder, token: &str) -> Result<Self> {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| Error::Unavailable("the operator's token has characters that no request can carry".into()))?;
-        bearer.set_sensitive(true);
-        Ok(Self { holder, bearer, patience: PATIENCE })
+        Ok(Self { holder, bearer: bearer(token)?, spare: None, patience: PATIENCE })
+    }
+
+    /// The same with a second token, for a host that was started before the first one was configured.
+    pub(super) fn with_spare(self, token: Option<&str>) -> Result<Self> {
+        Ok(Self { spare: token.map(bearer).transpose()?, ..self })
     }
 
     /// The same with more time for each answer.
@@ -148,6 +152,23 @@ impl Client {
         body: Bytes,
         key: Option<&str>,
     ) -> Result<Response<Incoming>, Broken> {
+        let answer = self.send_as(&self.bearer, method.clone(), path, body.clone(), key).await?;
+        match &self.spare {
+            Some(spare) if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                self.send_as(spare, method, path, body, key).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn send_as(
+        &self,
+        bearer: &HeaderValue,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Response<Incoming>, Broken> {
         let authority = self.holder.url.strip_prefix("http://").unwrap_or(&self.holder.url);
         let socket = TcpStream::connect(authority).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
@@ -157,7 +178,7 @@ impl Client {
             .method(method)
             .uri(path)
             .header(HOST, authority)
-            .header(AUTHORIZATION, self.bearer.clone())
+            .header(AUTHORIZATION, bearer.clone())
             .header(CONTENT_TYPE, "application/json");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -185,9 +206,10 @@ impl Client {
         match status.as_u16() {
             400 | 422 => Error::Invalid(text),
             401 | 403 => Error::Forbidden(format!(
-                "the host with pid {} does not take the operator's token that is configured now: {text}; \
-                 if the token was changed, restart the host",
-                self.holder.pid
+                "the host with pid {pid} does not take the operator's token that is configured now: {text}; a host keeps the \
+                 token of its start, so if [auth] admin_token was changed, restart the host; until then `kill -HUP {pid}` \
+                 makes it take up the rest of the configuration",
+                pid = self.holder.pid
             )),
             404 => Error::NotFound(text),
             409 => Error::Conflict(text),
@@ -199,6 +221,13 @@ impl Client {
 
 async fn whole(answer: Response<Incoming>) -> Result<Bytes, Broken> {
     Ok(Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes())
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Error::Unavailable("the operator's token has characters that no request can carry".into()))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 #[cfg(test)]

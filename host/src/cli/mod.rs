@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
 }
 
 /// A command asks one thing after the other: this thread is enough.
-fn wait(command: impl Future<Output = Result<String>>) -> Result<String> {
+fn wait<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     logs::init_for_commands();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::Unavailable(format!("no runtime: {error}")))?.block_on(command)

@@ -3,6 +3,7 @@
 use super::args::Plugins;
 use super::changes;
 use super::plugins_view;
+use super::report::Report;
 use super::session::{AtRest, Desk, Found, find};
 use super::view::{View, encoded};
 use crate::admin::plugins;
@@ -12,11 +13,11 @@ use serde_json::{Value, json};
 
 const NOT_RUNNING: &str = "no host runs: this is what a start would find\n";
 
-pub(super) async fn run(command: &Plugins, loaded: &Loaded, view: &View) -> Result<String> {
+pub(super) async fn run(command: &Plugins, loaded: &Loaded, view: &View) -> Result<Report> {
     let config = &loaded.config;
     match command {
-        Plugins::List { all } => list(*all, config, view).await,
-        Plugins::Show { name } => show(name, config, view).await,
+        Plugins::List { all } => list(*all, config, view).await.map(Report::from),
+        Plugins::Show { name } => show(name, config, view).await.map(Report::from),
         Plugins::Enable(named) => changes::set_enabled(&named.name, true, loaded, view).await,
         Plugins::Disable(named) => changes::set_enabled(&named.name, false, loaded, view).await,
         Plugins::Restart(named) => changes::restart(&named.name, loaded, view).await,

@@ -69,12 +69,25 @@ fn deeds(answer: &Value) -> String {
     let lists = ["changed", "started", "restarted", "stopped"].map(|name| (name, words(&answer[name])));
     let told = lists.iter().filter(|(_, words)| !words.is_empty());
     let mut lines: Vec<_> = told.map(|(name, words)| format!("{name}: {words}")).collect();
+    let told_already = |failed: &&Value| failed["name"] == answer["name"] && failed["state"] == answer["state"];
+    for failed in items(answer, "failed").iter().filter(|failed| !told_already(failed)) {
+        lines.push(format!("failed: {}", failure(failed)));
+    }
     for waiting in items(answer, "needs_restart") {
         lines.push(format!("needs a restart of the host: {} ({})", field(waiting, "key"), field(waiting, "why")));
     }
     let warnings = items(answer, "warnings").iter().filter_map(Value::as_str);
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
     lines.iter().map(|line| harmless::line(line) + "\n").collect()
+}
+
+/// "bad: Failed: …", or "assistant stays with its earlier settings: …".
+fn failure(failed: &Value) -> String {
+    let (name, state, reason) = (field(failed, "name"), field(failed, "state"), field(failed, "reason"));
+    match &*state {
+        "Running" | "Degraded" => format!("{name} {reason}"),
+        _ => format!("{name}: {state}: {reason}"),
+    }
 }
 
 fn instances(rows: &[Value], view: &View) -> String {
@@ -201,16 +214,15 @@ fn limits(limits: &Value) -> String {
     format!("{} at once, {seconds} s each", limits["concurrency"])
 }
 
-/// What can be set, from the schema in its manifest.
+/// What can be set, from the schema in its manifest, and what is.
 fn settings(shown: &Value, view: &View) -> String {
     let Some(properties) = shown["settings_schema"]["properties"].as_object() else { return String::new() };
-    let mut table = Table::new(&[("SETTING", Fit::Whole), ("DEFAULT", Fit::Cut)], "ABOUT").with_whole_notes();
+    let columns = [("SETTING", Fit::Whole), ("VALUE", Fit::Cut), ("DEFAULT", Fit::Optional)];
+    let mut table = Table::new(&columns, "ABOUT").with_whole_notes();
+    let written = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
     for (name, about) in properties {
-        let default = match &about["default"] {
-            Value::Null => String::new(),
-            default => default.to_string(),
-        };
-        table.row([name.into(), default.into()], &field(about, "description"));
+        let (value, default) = (written(&shown["settings"][name]), written(&about["default"]));
+        table.row([name.into(), value.into(), default.into()], &field(about, "description"));
     }
     format!("\n{}", table.render(view))
 }

@@ -22,10 +22,16 @@ pub(super) struct Report {
     pub exit: Exit,
 }
 
-impl From<Result<String, Error>> for Report {
-    fn from(result: Result<String, Error>) -> Self {
+impl From<String> for Report {
+    fn from(stdout: String) -> Self {
+        Self { stdout, stderr: Vec::new(), exit: Exit::Done }
+    }
+}
+
+impl<T: Into<Self>> From<Result<T, Error>> for Report {
+    fn from(result: Result<T, Error>) -> Self {
         match result {
-            Ok(stdout) => Self { stdout, stderr: Vec::new(), exit: Exit::Done },
+            Ok(told) => told.into(),
             Err(Error::Mistakes(mistakes)) => Self::refusal(mistakes.iter().map(ToString::to_string).collect()),
             Err(error) => {
                 // What the store refuses to understand was asked wrongly.

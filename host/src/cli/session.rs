@@ -61,17 +61,14 @@ pub(super) async fn find(config: &Config) -> std::result::Result<Found, Unfound>
     match take(path).await? {
         Ok(_) if !has_content(path).map_err(Unfound::Store)? => Ok(Found::NoStore),
         Ok(lock) => Ok(Found::Rest(lock)),
-        Err(holder) => {
-            let host = token(config).and_then(|token| Client::new(holder, &token));
-            host.map(Found::Host).map_err(Unfound::Token)
-        }
+        Err(holder) => client(holder, config).map(Found::Host).map_err(Unfound::Token),
     }
 }
 
 /// The host that says that it runs, without a look at the lock itself: after a kill it may be wrong.
 pub(super) fn running(config: &Config) -> Result<Option<Client>> {
     let holder = lock::holder(&config.store.path).filter(|holder| !holder.url.is_empty());
-    holder.map(|holder| Client::new(holder, &token(config)?)).transpose()
+    holder.map(|holder| client(holder, config)).transpose()
 }
 
 /// Says who has the store already, before a second host takes anything else.
@@ -162,6 +159,14 @@ fn silent(store: &Path, holder: Option<Holder>) -> Error {
     ))
 }
 
+/// A host that was started without a configured token goes by the one in its file, also after one was configured. Who may read that file
+/// is its operator.
+fn client(holder: Holder, config: &Config) -> Result<Client> {
+    let token = token(config)?;
+    let kept = fs::read_to_string(auth::token_path(&config.store.path)).unwrap_or_default();
+    Client::new(holder, &token)?.with_spare(Some(kept.trim()).filter(|kept| !kept.is_empty() && *kept != token))
+}
+
 /// Read, never made: a token that the host does not know would help nobody.
 fn token(config: &Config) -> Result<String> {
     let configured = config.auth.admin_token.expose();
@@ -172,6 +177,9 @@ fn token(config: &Config) -> Result<String> {
     let text = fs::read_to_string(&path).map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::PermissionDenied => "; run this as the user that runs the host",
+            ErrorKind::NotFound => {
+                "; a host that was started with [auth] admin_token goes by that one until it is restarted"
+            }
             _ => "",
         };
         Error::Unavailable(format!("cannot read the operator's token {}: {error}{hint}", path.display()))

@@ -184,7 +184,7 @@ fn unfit(name: &str, expected: &str, kind: &Kind, node: &Node) -> Mistake {
 }
 
 /// A single address is the network of itself.
-fn network(text: &str) -> Option<String> {
+pub(super) fn network(text: &str) -> Option<String> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.ok().map(|network| network.trunc().to_string())
 }

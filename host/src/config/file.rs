@@ -6,8 +6,9 @@ use std::path::Path;
 
 use toml_edit::{Document, TomlError};
 
+use super::duplicates;
 use super::lines::Lines;
-use super::mistake::{Mistake, Place, ticked};
+use super::mistake::{Mistake, Place};
 use super::node::{Reader, Table};
 use super::text::Environment;
 
@@ -63,7 +64,7 @@ fn syntax(error: &TomlError, text: &str) -> (usize, String) {
         return (value, "this is no value; text stands in quotes, numbers and true or false stand alone".into());
     }
     let told = if begins("duplicate key") {
-        format!("{} is here a second time; once would be right", ticked(text.get(span.clone()).unwrap_or_default()))
+        duplicates::again(text, span.start, text.get(span.clone()).unwrap_or_default())
     } else if begins("key with no value") {
         "this key has no value; `key = value` would be right".into()
     } else if begins("invalid unquoted key") {
@@ -110,7 +111,10 @@ mod tests {
             ("a = 10.0.0.1:80", format!("c.toml:1:5: {no_value}")),
             ("a = [1, ${A}]", format!("c.toml:1:9: {no_value}")),
             ("a = ", format!("c.toml:1:5: {no_value}")),
-            ("[a]\n[a]", "c.toml:2:2: `a` is here a second time; once would be right".into()),
+            (
+                "[a]\n[a]",
+                "c.toml:2:2: `a` is here a second time: [a] begins in line 1 already; all of it in one table would be right".into(),
+            ),
             ("a", "c.toml:1:2: this key has no value; `key = value` would be right".into()),
             (
                 "a = \"é",

@@ -52,6 +52,9 @@ const DEFAULTS: &[Preset] = &[
 /// The plugin that posts to webhooks, and the instance that the host gives their deliveries to.
 const WEBHOOK: &str = "webhook";
 
+/// Plugins of this version that answer nobody; of others only their manifests can tell.
+const NO_AGENTS: &[&str] = &[WEB_CHAT, WEBHOOK];
+
 /// Names that stand for something else wherever an instance can be named.
 const RESERVED: &[&str] = &["bridge", "inbox", "directory"];
 
@@ -180,6 +183,20 @@ impl Instance {
             if let Some(value) = environment.get(name).ok().filter(|value| !value.is_empty()) {
                 fill(key, Node::variable(name, Ok(value)));
             }
+        }
+    }
+
+    /// Whether a route may lead here, as far as its library's name tells.
+    pub(super) fn may_be_agent(&self) -> bool {
+        !NO_AGENTS.contains(&self.library.as_str())
+    }
+
+    /// What a plugin says of a setting (`delay_ms: it must be …`), with the place of that setting if somebody wrote it.
+    pub fn located(&self, text: &str) -> String {
+        let setting = text.split_once(": ").and_then(|(key, _)| self.settings.get(key));
+        match setting.map(|entry| &entry.node.place) {
+            None | Some(Place::Defaults) => text.into(),
+            Some(place) => format!("{place}: {text}"),
         }
     }
 

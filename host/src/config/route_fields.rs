@@ -49,15 +49,15 @@ pub(super) fn read(item: &Node, instances: &BTreeMap<String, Instance>) -> Resul
     let merge_window = Duration::from_millis(fields.count("merge_window_ms", &WINDOW).into());
     let max_turns_per_minute = fields.count("max_turns_per_minute", &TURNS);
     let apology = fields.optional("apology", |node| said("apology", node));
-    if let (Some(from), Some(to)) = (&from, &to) {
+    if let (Some(from), Some((to, _))) = (&from, &to) {
         fields.together(from, to, mode, trigger);
     }
     let at = fields.place("to");
     match (from, to) {
-        (Some(from), Some(to)) if fields.mistakes.is_empty() => {
+        (Some(from), Some((to, to_places))) if fields.mistakes.is_empty() => {
             let terms = Route { mode, trigger, allow, deny, refusal, ..Route::plain(&from, to) };
             let place = item.place.clone();
-            Ok((Route { merge_window, max_turns_per_minute, apology, place, ..terms }, at))
+            Ok((Route { to_places, merge_window, max_turns_per_minute, apology, place, ..terms }, at))
         }
         _ => Err(fields.mistakes),
     }
@@ -170,7 +170,8 @@ fn read_from(node: &Node) -> Result<String, Vec<Mistake>> {
     Err(wrong(node, text))
 }
 
-fn read_to(node: &Node, instances: &BTreeMap<String, Instance>) -> Result<RouteTarget, Vec<Mistake>> {
+/// The targets, and where each of them is named.
+fn read_to(node: &Node, instances: &BTreeMap<String, Instance>) -> Result<(RouteTarget, Vec<Place>), Vec<Mistake>> {
     let items = match &node.value {
         Value::Text(_) => std::slice::from_ref(node),
         Value::List(items) if (1..=AGENTS).contains(&items.len()) => items,
@@ -196,8 +197,8 @@ fn read_to(node: &Node, instances: &BTreeMap<String, Instance>) -> Result<RouteT
         }
     }
     match mistakes.is_empty() {
-        true if names == [INBOX] => Ok(RouteTarget::Inbox),
-        true => Ok(RouteTarget::Agents(names)),
+        true if names == [INBOX] => Ok((RouteTarget::Inbox, Vec::new())),
+        true => Ok((RouteTarget::Agents(names), items.iter().map(|item| item.place.clone()).collect())),
         false => Err(mistakes),
     }
 }
@@ -215,7 +216,8 @@ fn target(node: &Node, instances: &BTreeMap<String, Instance>, alone: bool) -> R
         return Ok(to);
     }
     let inbox = alone.then_some(INBOX);
-    let known: Vec<&str> = instances.keys().map(String::as_str).chain(inbox).collect();
+    let agents = instances.iter().filter(|(_, instance)| instance.may_be_agent());
+    let known: Vec<&str> = agents.map(|(name, _)| name.as_str()).chain(inbox).collect();
     let hint = match nearest(&to, known.iter().copied()) {
         Some(_) => instead(&to, &known),
         None => format!("; {} would be right", listed(&known, "or")),

@@ -15,6 +15,8 @@ pub struct Route {
     /// A plugin instance, a platform, `bridge`, `*`, `room:NAME` or `dm:NAME`.
     pub from: String,
     pub to: RouteTarget,
+    /// Where each of the agents is named.
+    pub to_places: Vec<Place>,
     pub mode: Mode,
     pub trigger: Trigger,
     /// Globs on ids of platform users, in rooms on senders; empty: everybody is heard.
@@ -76,6 +78,7 @@ impl PartialEq for Route {
             merge_window,
             max_turns_per_minute,
             apology,
+            to_places: _,
             place: _,
         } = self;
         let texts = (from, allow, deny, refusal, apology);
@@ -88,9 +91,14 @@ impl PartialEq for Route {
 impl Route {
     /// One that says nothing but who answers whom.
     pub(super) fn plain(from: &str, to: RouteTarget) -> Self {
+        let to_places = match &to {
+            RouteTarget::Agents(names) => vec![Place::Defaults; names.len()],
+            RouteTarget::Inbox => Vec::new(),
+        };
         Self {
             from: from.into(),
             to,
+            to_places,
             mode: Mode::Live,
             trigger: Trigger::All,
             allow: Vec::new(),

@@ -55,6 +55,11 @@ impl<'s> Schema<'s> {
         self.forms.iter().flat_map(|form| types_of(form)).collect()
     }
 
+    /// What counts where nobody wrote anything.
+    pub(super) fn default(&self) -> Option<&'s Json> {
+        self.forms.iter().find_map(|form| form.get("default"))
+    }
+
     /// A text that must never be shown, and may stand in a file of its own.
     pub(super) fn is_secret(&self) -> bool {
         let marked = |form: &&Json| {
@@ -98,7 +103,8 @@ impl<'s> Schema<'s> {
         let text = |key: &str| form.get(key).and_then(Json::as_str);
         Some(match kind {
             "string" if text("format") == Some("uri") => "a full URL, such as \"https://example.org/\"".into(),
-            "string" => match text("pattern") {
+            // A pattern that has words of its own is nothing for people.
+            "string" => match text("pattern").filter(|_| form.get("errorMessage").is_none()) {
                 Some(pattern) => format!("text like `{pattern}`"),
                 None => format!("text{}", self.length("minLength", "maxLength", "character")),
             },

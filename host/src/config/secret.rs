@@ -73,7 +73,10 @@ pub(super) fn read(name: &str, table: &Table, folder: &Path) -> Result<String, V
     let wrong = |why: String| {
         // The path as written: with its variables put in, a slip could show the secret itself.
         let path = folder.join(&text.written);
-        let text = format!("{} cannot be read from {}: {why}", ticked(name), path.display());
+        let is_plain = text.meant.as_ref() == Ok(&text.written);
+        let path = std::path::absolute(&path).ok().filter(|_| is_plain).unwrap_or(path);
+        let right = "a file that holds nothing but the secret, and that the host's user may read, would be right";
+        let text = format!("{} cannot be read from {}: {why}; {right}", ticked(name), path.display());
         vec![Mistake::new(&node.place, text)]
     };
     let content = read_bounded(&path).map_err(|error| wrong(error.to_string()))?;

@@ -1,22 +1,40 @@
-//! What a schema's validator finds wrong, in the words that all mistakes use. The value of a secret never appears.
+//! What a schema's validator finds wrong, in the words that all mistakes use, or in those that the schema has for it: beside a rule may stand
+//! `errorMessage`, a text, or texts by keyword and, for `required`, by key. The value of a secret never appears.
 
 use std::collections::BTreeSet;
 
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::Value as Json;
 
 use super::mistake::{Mistake, instead, nearest, ticked};
 use super::settings::{Spot, Spots};
 
-/// One mistake for each thing that is wrong. What lies in `broken` values is told already.
+/// One mistake for each value that is wrong. What lies in `broken` values is told already.
 pub(super) fn sentences<'e>(
+    schema: &Json,
     errors: impl Iterator<Item = ValidationError<'e>>,
     spots: &Spots<'_>,
     broken: &BTreeSet<String>,
 ) -> Vec<Mistake> {
-    let mut teller = Teller { spots, broken, mistakes: Vec::new(), lacks: Vec::new(), meant: BTreeSet::new() };
-    for error in errors {
-        teller.tell(&error);
+    let mut teller = Teller {
+        schema,
+        spots,
+        broken,
+        mistakes: Vec::new(),
+        told: BTreeSet::new(),
+        lacks: Vec::new(),
+        meant: BTreeSet::new(),
+    };
+    let mut errors: Vec<_> = errors.collect();
+    // Of a value that is wrong twice, the plainer reason is told.
+    errors.sort_by_key(|error| match error.kind() {
+        Kind::Type { .. } => 0,
+        Kind::Format { .. } => 1,
+        _ => 2,
+    });
+    for error in &errors {
+        teller.tell(error);
     }
     let Teller { mut mistakes, lacks, meant, .. } = teller;
     // A key that was only misspelled is not lacking as well.
@@ -26,9 +44,12 @@ pub(super) fn sentences<'e>(
 }
 
 struct Teller<'t, 's> {
+    schema: &'t Json,
     spots: &'t Spots<'s>,
     broken: &'t BTreeSet<String>,
     mistakes: Vec<Mistake>,
+    /// Values that something was said of.
+    told: BTreeSet<String>,
     /// Table, key, sentence.
     lacks: Vec<(String, String, Mistake)>,
     /// Tables and the keys in them that misspelled ones were probably meant to be.
@@ -43,11 +64,33 @@ impl<'t, 's> Teller<'t, 's> {
         }
         let Some(spot) = self.spot(path) else { return };
         match error.kind() {
-            Kind::Required { property } => self.lacking(path, spot, property.as_str().unwrap_or_default()),
-            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
-                unexpected.iter().for_each(|key| self.unknown(path, spot, key));
+            Kind::Required { property } => {
+                let key = property.as_str().unwrap_or_default();
+                return self.lacking(path, spot, key, self.message(error, Some(key)));
             }
-            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.form(path, spot, context),
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                return unexpected.iter().for_each(|key| self.unknown(path, spot, key));
+            }
+            _ => {}
+        }
+        if self.told.contains(path) {
+            return;
+        }
+        match (error.kind(), self.message(error, None)) {
+            (Kind::AnyOf { context } | Kind::OneOfNotValid { context }, None) => self.form(path, spot, context),
+            (_, message) => {
+                self.told.insert(path.into());
+                self.value(error, spot, message);
+            }
+        }
+    }
+
+    /// What is wrong with a value.
+    fn value(&mut self, error: &ValidationError<'_>, spot: &Spot<'_>, message: Option<&str>) {
+        if let Some(message) = message {
+            return self.mistakes.push(Mistake::new(&spot.place, format!("{}: {message}", spot.label)));
+        }
+        match error.kind() {
             Kind::Format { format } if format == "uri" => {
                 let text =
                     format!("{} is not a URL; a full one such as https://example.org/ would be right", spot.label);
@@ -73,14 +116,26 @@ impl<'t, 's> Teller<'t, 's> {
         }
     }
 
+    /// The schema's own words for what is wrong.
+    fn message(&self, error: &ValidationError<'_>, key: Option<&str>) -> Option<&'t str> {
+        let (rule, keyword) = error.schema_path().as_str().rsplit_once('/')?;
+        let said = self.schema.pointer(rule)?.get("errorMessage")?;
+        let said = if said.is_object() { said.get(keyword)? } else { said };
+        let said = if said.is_object() { said.get(key?)? } else { said };
+        said.as_str()
+    }
+
     /// What is known of a place; of one that nobody wrote, what is known of the table around it.
     fn spot(&self, path: &str) -> Option<&'t Spot<'s>> {
         let mut places = std::iter::successors(Some(path), |&inner| Some(inner.rsplit_once('/')?.0));
         places.find_map(|place| self.spots.get(place))
     }
 
-    fn lacking(&mut self, path: &str, table: &Spot<'_>, key: &str) {
-        let about = table.schema.property(key).description().map(|about| format!(", {about}")).unwrap_or_default();
+    fn lacking(&mut self, path: &str, table: &Spot<'_>, key: &str, message: Option<&str>) {
+        let about = match message {
+            Some(message) => format!("; {message}"),
+            None => table.schema.property(key).description().map(|about| format!(", {about}")).unwrap_or_default(),
+        };
         let mistake = Mistake::new(&table.place, format!("{} lacks {key}{about}", table.label));
         self.lacks.push((path.into(), key.into(), mistake));
     }

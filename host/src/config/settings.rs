@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Number, Value as Json};
 use url::Url;
 
-use super::check::{meant, number, split};
+use super::check::{meant, network, number, split};
 use super::instances::Instance;
 use super::mistake::{Mistake, Place, plain, sorted};
 use super::node::{Node, Table, Text, Value};
@@ -34,7 +34,10 @@ impl Instance {
     pub fn resolve_settings(&self, schema: &Json) -> Result<Json, Vec<Mistake>> {
         // A plugin that describes no settings takes any.
         let schema = if schema.is_null() { &Json::Bool(true) } else { schema };
-        let formats = jsonschema::options().should_validate_formats(true).with_format("uri", is_full_url);
+        let formats = jsonschema::options()
+            .should_validate_formats(true)
+            .with_format("uri", is_full_url)
+            .with_format("ip-network", |text: &str| network(text).is_some());
         let validator = formats.build(schema).map_err(|error| {
             let text =
                 format!("the schema of `{}` for its settings is no JSON Schema: {}", self.library, error.masked());
@@ -44,7 +47,7 @@ impl Instance {
             Resolver { instance: self, spots: Spots::new(), broken: BTreeSet::new(), mistakes: Vec::new() };
         let settings = resolver.root(Schema::new(schema));
         let Resolver { spots, broken, mut mistakes, .. } = resolver;
-        mistakes.extend(sentences(validator.iter_errors(&settings), &spots, &broken));
+        mistakes.extend(sentences(schema, validator.iter_errors(&settings), &spots, &broken));
         if mistakes.is_empty() { Ok(settings) } else { Err(sorted(mistakes)) }
     }
 }
@@ -179,7 +182,7 @@ impl<'s> Resolver<'_, 's> {
 }
 
 /// The environment knows no lower case: its key is the schema's that differs by that alone.
-fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
+pub(super) fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
     let alike = |known: &&str| known.eq_ignore_ascii_case(key);
     match place {
         Place::Variable(_) => schema.keys().into_iter().find(alike).unwrap_or(key),

@@ -2,13 +2,14 @@
 
 use super::check::Checked;
 use super::masks::{MASK, harmless};
-use super::mistake::Place;
-use super::node::{Node, Value};
+use super::mistake::{Mistake, Place};
+use super::node::{Entry, Node, Value};
 use super::schema::Schema;
-use super::settings::looks_secret;
+use super::settings::{looks_secret, spelled};
 use super::{Config, Instance};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::fmt;
 use utoipa::ToSchema;
 
@@ -60,6 +61,12 @@ impl Keys {
     pub(super) fn differing(&self, other: &Self) -> Vec<String> {
         let twins = self.0.iter().zip(&other.0);
         twins.filter(|(one, other)| one.value != other.value).map(|(one, _)| one.key.clone()).collect()
+    }
+
+    /// Something to say of a key, at the place of its value.
+    pub(super) fn mistake(&self, key: &str, text: String) -> Mistake {
+        let place = self.0.iter().find(|setting| setting.key == key).map(|setting| &setting.place);
+        Mistake::new(place.unwrap_or(&Place::Defaults), text)
     }
 
     /// Takes over these keys as they are in `other`.
@@ -114,13 +121,28 @@ impl Instance {
             Shown::new(format!("{table}.enabled"), json!(self.enabled), &self.enabled_at),
             Shown::new(format!("{table}.library"), json!(self.library), &self.place),
         ];
+        let schema = Schema::new(schema);
         for entry in &self.settings.0 {
-            let schema = Schema::new(schema).property(&entry.key);
-            let value = value(&entry.node, &schema, looks_secret(&entry.key) || schema.is_secret());
-            shown.push(Shown::new(format!("{table}.settings.{}", entry.key), value, &entry.node.place));
+            let (key, value) = setting(entry, &schema);
+            shown.push(Shown::new(format!("{table}.settings.{key}"), value, &entry.node.place));
         }
         shown
     }
+
+    /// The settings that count, by key: as they are written, and where nobody wrote one its default. Secrets show as `***`.
+    pub fn shown_settings(&self, schema: &Json) -> BTreeMap<String, Json> {
+        let schema = Schema::new(schema);
+        let default = |key: &str| schema.property(key).default().cloned().unwrap_or_default();
+        let defaults = schema.keys().into_iter().map(|key| (key.to_owned(), default(key)));
+        defaults.chain(self.settings.0.iter().map(|entry| setting(entry, &schema))).collect()
+    }
+}
+
+/// A setting by the name that its schema has for it.
+fn setting(entry: &Entry, schema: &Schema<'_>) -> (String, Json) {
+    let key = spelled(&entry.key, &entry.place, schema);
+    let below = schema.property(key);
+    (key.into(), value(&entry.node, &below, looks_secret(key) || below.is_secret()))
 }
 
 /// As it is written: what a variable holds is nobody's business.
@@ -154,6 +176,7 @@ fn masked(text: &str) -> Json {
 #[cfg(test)]
 mod tests {
     use crate::config::from_text;
+    use serde_json::json;
     use std::path::Path;
 
     #[test]
@@ -176,5 +199,19 @@ mod tests {
         assert_eq!((key.value.as_str(), key.from, &*key.place), (Some("***"), "file", "c.toml:2:11"));
         assert_eq!(find("plugins.assistant.settings.backend").value, "http");
         assert_eq!(find("plugins.assistant.settings.url").value, "http://***@agent.example/v1?key=***");
+    }
+
+    #[test]
+    fn shown_settings_are_those_that_count() {
+        let schema = json!({"properties": {"backend": {"type": "string", "default": "echo"}, "history": {"default": 20},
+            "phrase": {"type": "string", "writeOnly": true}, "api_key": {"type": "string", "format": "password"}}});
+        let variables = [("ARCUATE__PLUGINS__ASSISTANT__SETTINGS__PHRASE", "hunter2")];
+        let text = "[plugins.assistant.settings]\nbackend = \"http\"\nurl = \"http://ada:hunter2@h/\"";
+        let config = from_text(Path::new("c.toml"), text, variables).unwrap().config;
+        let shown = config.plugins.instances["assistant"].shown_settings(&schema);
+        let expected = json!({"api_key": null, "backend": "http", "history": 20, "phrase": "***", "url": "***"});
+        assert_eq!(json!(shown), expected);
+        let key = "plugins.assistant.settings.phrase";
+        assert!(config.shown(|_| Some(schema.clone())).iter().any(|shown| shown.key == key && shown.value == "***"));
     }
 }

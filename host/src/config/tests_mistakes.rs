@@ -229,20 +229,22 @@ fn secret_that_no_header_can_carry() {
     );
 }
 
+pub(super) fn said_of_secret(key: &str, path: &str, why: &str) -> String {
+    let right = "a file that holds nothing but the secret, and that the host's user may read, would be right";
+    format!("`{key}` cannot be read from {path}: {why}; {right}")
+}
+
 #[test]
 fn secret_file_that_cannot_be_read() {
-    tells(
-        "[bridge]\napi_key = { file = 'no/such/file' }",
-        &["config.toml:2:20: `api_key` cannot be read from no/such/file: No such file or directory (os error 2)"],
-    );
+    let path = std::env::current_dir().expect("a folder").join("no/such/file");
+    let said = said_of_secret("api_key", &path.display().to_string(), "No such file or directory (os error 2)");
+    tells("[bridge]\napi_key = { file = 'no/such/file' }", &[&format!("config.toml:2:20: {said}")]);
 }
 
 #[test]
 fn secret_file_whose_path_is_a_variable_shows_its_name_alone() {
-    tells(
-        "[bridge]\napi_key = { file = '${SET}' }",
-        &["config.toml:2:20: `api_key` cannot be read from ${SET}: No such file or directory (os error 2)"],
-    );
+    let said = said_of_secret("api_key", "${SET}", "No such file or directory (os error 2)");
+    tells("[bridge]\napi_key = { file = '${SET}' }", &[&format!("config.toml:2:20: {said}")]);
 }
 
 #[test]
@@ -254,12 +256,24 @@ fn secret_file_that_holds_no_secret() {
         let told = from_text(&path, "auth.admin_token.file = 'key'", [("A", "")]).expect_err("it is refused");
         told[0].to_string().replace(&format!("{}/", folder.path().display()), "")
     };
-    assert_eq!(told(b"\n"), "c.toml:1:25: `admin_token` cannot be read from key: it is empty");
-    assert_eq!(told(b"\xff"), "c.toml:1:25: `admin_token` cannot be read from key: it is not UTF-8");
-    assert_eq!(
-        told(&[b'x'; 70_000]),
-        "c.toml:1:25: `admin_token` cannot be read from key: it is longer than 64 KiB, which no key is"
-    );
+    let said = |why: &str| format!("c.toml:1:25: {}", said_of_secret("admin_token", "key", why));
+    assert_eq!(told(b"\n"), said("it is empty"));
+    assert_eq!(told(b"\xff"), said("it is not UTF-8"));
+    assert_eq!(told(&[b'x'; 70_000]), said("it is longer than 64 KiB, which no key is"));
+}
+
+#[test]
+fn keys_that_protect_little_are_warned_of() {
+    let warned = |text: &str| -> Vec<String> {
+        let loaded = from_text(Path::new("c.toml"), text, [("A", "")]).expect("it is right");
+        loaded.warnings.iter().map(ToString::to_string).collect()
+    };
+    let short = warned("[auth]\nadmin_token = 'short'");
+    assert!(short.len() == 1 && short[0].starts_with("c.toml:2:15: `admin_token` is short"), "{short:?}");
+    let same = warned("[bridge]\napi_key = 'k'\nadmin_key = 'k'");
+    assert!(same.len() == 1 && same[0].starts_with("c.toml:3:13: `admin_key` is the same as `api_key`"), "{same:?}");
+    assert!(warned("[auth]\nadmin_token = '0123456789abcdef'\n[bridge]\napi_key = 'a'\nadmin_key = 'b'").is_empty());
+    assert!(warned("").is_empty());
 }
 
 #[test]
@@ -267,7 +281,7 @@ fn mistakes_come_all_at_once_in_the_order_of_the_file() {
     tells(
         "[[routes]]\nfrom = '*'\nto = 'no'\n[plugins.a]\nenabled = 1\n[server]\nx = 1\nbind = 1\n[bridge]\nack_seconds = 'é'",
         &[
-            "config.toml:3:6: `to` = \"no\", but there is no such instance; a, assistant, web_chat, webhook or inbox would be right",
+            "config.toml:3:6: `to` = \"no\", but there is no such instance; a, assistant or inbox would be right",
             "config.toml:5:11: `enabled` takes true or false, not 1",
             "config.toml:7:1: unknown key `x` in [server]; known are bind, trusted_proxies, cors_origins, public_url, body_seconds and \
              shutdown_seconds",

@@ -8,6 +8,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// Plugins that are built with the host.
+const OURS: &[&str] = &["agent_invoker", "tcp_chat", "web_chat", "webhook"];
+/// Plugins whose names are known, and which a later version will bring.
+const LATER: &[&str] = &["federation"];
+
 /// Any other library of the plugin directory, for `plugins list --all`.
 #[derive(Debug)]
 pub struct Other {
@@ -36,11 +41,17 @@ pub(super) fn find(directory: &Path, library: &str) -> Result<Manifest, String> 
 }
 
 fn missing(directory: &Path, library: &str) -> String {
+    let folder = directory.display();
+    if LATER.contains(&library) {
+        return format!(
+            "no lib{library}.so in {folder}: this version has no such plugin yet; `enabled = false` would be right"
+        );
+    }
     let is_debug = directory.components().next_back().is_some_and(|name| name.as_os_str() == "debug");
     let release = if is_debug { "" } else { " --release" };
+    let whose = if OURS.contains(&library) { "" } else { "this version brings no such plugin; if it is yours: " };
     format!(
-        "no lib{library}.so in {}: build it with `cargo build{release} -p {library}`, or name its folder in [plugins] directory",
-        directory.display()
+        "no lib{library}.so in {folder}: {whose}build it with `cargo build{release} -p {library}`, or name its folder in [plugins] directory"
     )
 }
 
@@ -95,7 +106,11 @@ mod tests {
         fs::create_dir(&release).unwrap();
         let reason = find(&release, "web_chat").unwrap_err();
         assert!(reason.starts_with("no libweb_chat.so in ") && reason.contains("`cargo build --release -p web_chat`"));
-        assert!(missing(&folder.path().join("debug"), "x").contains("`cargo build -p x`"));
+        assert!(!reason.contains("if it is yours"), "{reason}");
+        let other = missing(&folder.path().join("debug"), "x");
+        assert!(other.contains("brings no such plugin; if it is yours: build it with `cargo build -p x`"), "{other}");
+        let later = missing(&release, "federation");
+        assert!(later.contains("this version has no such plugin yet") && !later.contains("cargo"), "{later}");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::deaths::Deaths;
 use super::directory;
 use super::inspection::{Known, check_all};
 use super::life::{HandleError, Life};
-use super::slot::{Slot, Spec};
+use super::slot::Slot;
+use super::spec::Spec;
 use super::status::{InstanceStatus, State};
 use super::supervisor::{Supervisor, Times};
 use super::{HostApi, Observer};
@@ -14,6 +15,7 @@ use crate::config;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use plugin_api::{Job, Manifest, Outcome, Request, Response};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -205,6 +207,13 @@ impl Manager {
     /// What the instance's library says of itself, if it can be used.
     pub fn manifest(&self, instance: &str) -> Option<Manifest> {
         self.slot(instance)?.spec().library.manifest().ok().cloned()
+    }
+
+    /// The settings that an instance runs with, as they may be shown.
+    pub fn settings(&self, instance: &str) -> Option<BTreeMap<String, Value>> {
+        let spec = self.slot(instance)?.spec();
+        let schema = spec.library.manifest().map(|manifest| &manifest.settings).unwrap_or(&Value::Null);
+        Some(spec.written.shown_settings(schema))
     }
 
     /// Stops all instances at once. Returns when they have stopped, or at the deadline without those that have not.

@@ -28,13 +28,15 @@ mod logs;
 mod manager;
 mod restarts;
 mod slot;
+mod spec;
 mod status;
 mod supervisor;
+mod targets;
 mod text;
 mod thread;
 mod voice;
 
-pub use changes::{Moves, Plan, Turn};
+pub use changes::{FailedInstance, Moves, Plan, Turn};
 pub use directory::Other;
 pub use host_api::Api;
 pub use http_api::router;
@@ -42,6 +44,7 @@ pub use inspection::{Inspection, Problem, inspect_all, inspect_others, open_to_o
 pub use life::HandleError;
 pub use manager::Manager;
 pub use status::{InstanceStatus, State, Word};
+pub use targets::{wrong_targets, wrong_targets_at_rest};
 
 use async_trait::async_trait;
 use plugin_api::Limits;

@@ -1,57 +1,23 @@
-//! One instance of the config: what it is made of, which an operator may change, its place in life, and the living instance while it
-//! runs. Each change of state is made here, and told in the log in an operator's words.
+//! One instance of the config: what it is made of (`spec.rs`), its place in life, and the living instance while it runs. Each change
+//! of state is made here, and told in the log in an operator's words.
 
-use super::inspection::{Checked, Problem};
-use super::library::Library;
+use super::inspection::Problem;
 use super::life::{HandleError, Life};
 use super::logs::Pace;
 use super::restarts::Wait;
+use super::spec::Spec;
 use super::status::{InstanceStatus, State, Word};
 use super::text::{clean, spoken, threads};
 use crate::clock::{self, Micros};
-use crate::config::Instance;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use plugin_api::{Limits, Outcome};
-use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-const LONGEST_REASON: usize = 2 * 1024;
+pub(super) const LONGEST_REASON: usize = 2 * 1024;
 /// Changes of health that are told; the status shows all.
 const NEWS_PER_SECOND: u32 = 5;
-
-/// What an instance is made of.
-pub(super) struct Spec {
-    /// As it is written.
-    pub written: Instance,
-    pub library: Arc<Library>,
-    /// For the plugin, checked and with all secrets in them.
-    pub settings: Value,
-    /// Why it cannot run.
-    pub problem: Option<Problem>,
-}
-
-impl Spec {
-    pub(super) fn new(checked: Checked<'_>) -> Self {
-        let (settings, problem) = match checked.settings {
-            Ok(settings) => (settings, None),
-            Err(problem) => (Value::Null, Some(problem)),
-        };
-        Self { written: checked.instance.clone(), library: checked.library, settings, problem }
-    }
-
-    pub(super) fn enabled(&self) -> bool {
-        self.written.enabled
-    }
-
-    /// Whether an instance of the one would run as one of the other does.
-    pub(super) fn runs_like(&self, other: &Self) -> bool {
-        (&self.settings, &self.problem) == (&other.settings, &other.problem)
-            && self.library.name() == other.library.name()
-            && self.library.is_same_code(&other.library)
-    }
-}
 
 pub(super) struct Slot {
     pub name: String,
@@ -167,13 +133,18 @@ impl Slot {
         let word = |word: &Option<(Micros, String)>| {
             word.as_ref().map(|(at, text)| Word { at: clock::format(*at), text: text.clone() })
         };
+        let (state, reason) = match &spec.kept {
+            // It runs, but not as it should.
+            Some(why) if record.state == State::Running => (State::Degraded, Some(why.clone())),
+            _ => (record.state, record.reason.clone()),
+        };
         InstanceStatus {
             name: self.name.clone(),
             library: spec.library.name().into(),
             version: spec.library.manifest().ok().map(|manifest| manifest.version.clone()),
             enabled: spec.enabled(),
-            state: record.state,
-            reason: record.reason.clone(),
+            state,
+            reason,
             since: clock::format(record.since),
             last_success: word(&record.success).or_else(|| Some(worked(record.worked?))),
             last_error: word(&record.error),

@@ -6,7 +6,8 @@ use super::last_words::inside;
 use super::library::Refusal;
 use super::life::Life;
 use super::restarts::Restarts;
-use super::slot::{Slot, Spec};
+use super::slot::Slot;
+use super::spec::Spec;
 use super::status::State;
 use super::text::spoken;
 use super::thread::{self, NoResult};
@@ -156,7 +157,7 @@ impl Supervisor {
         let request = self.request(&spec);
         let created = thread::run(&self.thread_name(), times.start, move || image.create(&request, ears)).await;
         let created = created.map_err(|no| self.no_result(no, "its constructor"))?;
-        let (raw, limits) = created.map_err(failed)?;
+        let (raw, limits) = created.map_err(|text| failed(spec.written.located(&text)))?;
         let life = Life::new(raw, limits, failure, times.stop.max(LEAST_PATIENCE));
         self.slot.created(life.limits());
         Ok((life, deadline))

@@ -18,6 +18,7 @@ mod letta;
 mod prompt;
 mod refusal;
 mod remote;
+mod rules;
 mod settings;
 mod signature;
 mod sse;

@@ -1,6 +1,7 @@
-//! The table `[plugins.<instance>.settings]`: its types, from which the manifest's JSON Schema is made, and the rules that a schema cannot
-//! say, such as which settings belong to which backend.
+//! The table `[plugins.<instance>.settings]`: its types, from which the manifest's JSON Schema is made. What one setting means for another is
+//! in `rules.rs`; `check` holds it once more, together with the little that a schema cannot say.
 
+use crate::rules::{self, KNOWN, NEEDED};
 use plugin_api::{Error, Result, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,19 +51,33 @@ pub(crate) enum OnUncertain {
     Fail,
 }
 
+/// With padding or without.
+const BASE64_IF_MARKED: &str = concat!(
+    r"^(?!whsec_)|^whsec_(?=[^=])([A-Za-z0-9+/]{4})*",
+    r"([A-Za-z0-9+/][AQgw]={0,2}|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=?)?$"
+);
+
+const NOT_BASE64: &str =
+    "what stands behind `whsec_` is not base64; copy it whole, or use a secret without that prefix";
+
 /// Settings of an agent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("allOf" = rules::of_backends()))]
 pub(crate) struct Settings {
     /// `echo` answers with the prompt, `http` asks any program, `openai` any server with `/v1/chat/completions`, `letta` an agent on a
     /// Letta server, `command` a local program.
     pub backend: Kind,
     /// `http`: where questions are posted. `openai`, `letta`: the server's root; a trailing `/v1` is understood.
-    #[schemars(url)]
+    #[schemars(url, extend("pattern" = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\@]+([/?#\\]|$)", "errorMessage" = {
+        "pattern": "only http and https can be asked, and a name or password cannot stand in the address: a key belongs into api_key"
+    }))]
     pub url: Option<String>,
     /// Sent as `Authorization: Bearer …`.
+    #[schemars(extend("pattern" = r"^[\t -~]*$", "errorMessage" = "it has characters that no header can carry; a line end perhaps"))]
     pub api_key: Secret,
     /// `http`: signs each question by Standard Webhooks. `whsec_…` is base64, anything else is taken as it is.
+    #[schemars(extend("pattern" = BASE64_IF_MARKED, "errorMessage" = NOT_BASE64))]
     pub secret: Secret,
     /// `letta`: the agent's id on its server.
     #[schemars(length(max = 200))]
@@ -95,7 +110,7 @@ pub(crate) struct Settings {
     pub concurrency: u32,
     /// How a person's message is put to the agent: `{username}`, `{display_name}`, `{platform}`, `{Platform}` (in title case),
     /// `{platform_user_id}` and `{text}`; `{{` and `}}` are braces.
-    #[schemars(length(min = 1, max = 4000))]
+    #[schemars(length(min = 1, max = 4000), extend("allOf" = rules::of_prompt_format()))]
     pub prompt_format: String,
     /// When nobody can tell whether the agent did the turn: `retry` with the same idempotency key, or `fail`.
     pub on_uncertain: OnUncertain,
@@ -155,47 +170,36 @@ impl Settings {
 
     /// What the backend cannot do without.
     fn missing(&self) -> Option<String> {
-        let network = matches!(self.backend, Kind::Http | Kind::Openai | Kind::Letta);
-        let program = self.command.first().is_none_or(|program| program.trim().is_empty());
-        let rules = [
-            ("url", "the agent's address", network && self.url.is_none()),
-            ("model", "the model's name", self.backend == Kind::Openai && self.model.is_empty()),
-            ("agent_id", "the agent's id on its server", self.backend == Kind::Letta && self.agent_id.is_empty()),
-            (
-                "command",
-                "the program and its arguments, like [\"/usr/local/bin/agent\"],",
-                self.backend == Kind::Command && program,
-            ),
-        ];
-        let (setting, what, _) = rules.into_iter().find(|(_, _, missing)| *missing)?;
-        Some(format!("{setting}: backend \"{}\" needs {what} here", self.backend.name()))
+        let is_lacking = |setting: &str| match setting {
+            "command" => self.command.first().is_none_or(|program| program.trim().is_empty()),
+            setting => !self.is_set(setting),
+        };
+        let lacking = |(setting, _, by): &&(&str, &str, &[Kind])| by.contains(&self.backend) && is_lacking(setting);
+        let (setting, what, _) = NEEDED.iter().find(lacking)?;
+        Some(format!("{setting}: {}", rules::needs(self.backend, what)))
     }
 
     /// What would have no effect, and so was meant otherwise.
     fn misplaced(&self) -> Option<String> {
-        use Kind::{Command, Echo, Http, Letta, Openai};
-        // Each with those that know it; `echo` lets all stay but knows only its own.
-        let rules: [(&str, bool, &[Kind]); 10] = [
-            ("url", self.url.is_some(), &[Echo, Http, Openai, Letta]),
-            ("api_key", !self.api_key.is_empty(), &[Echo, Http, Openai, Letta]),
-            ("secret", !self.secret.is_empty(), &[Echo, Http]),
-            ("model", !self.model.is_empty(), &[Echo, Openai]),
-            ("system_prompt", !self.system_prompt.is_empty(), &[Echo, Openai]),
-            ("agent_id", !self.agent_id.is_empty(), &[Echo, Letta]),
-            ("scope", self.scope != Scope::default(), &[Echo, Letta]),
-            ("command", !self.command.is_empty(), &[Echo, Command]),
-            ("delay_ms", self.delay_ms > 0, &[Echo]),
-            ("fail_every", self.fail_every > 0, &[Echo]),
-        ];
-        let (setting, _, known) =
-            rules.into_iter().find(|(_, is_set, known)| *is_set && !known.contains(&self.backend))?;
-        let known: Vec<_> = match known {
-            [Echo] => vec![Echo],
-            known => known.iter().copied().filter(|kind| *kind != Echo).collect(),
-        };
-        let known: Vec<_> = known.into_iter().map(|kind| format!("\"{}\"", kind.name())).collect();
-        let (name, known) = (self.backend.name(), known.join(" or "));
-        Some(format!("{setting}: backend \"{name}\" has no use for it, only {known}; remove it"))
+        let useless = |(setting, known): &&(&str, &[Kind])| !known.contains(&self.backend) && self.is_set(setting);
+        let (setting, known) = KNOWN.iter().filter(|_| self.backend != Kind::Echo).find(useless)?;
+        Some(format!("{setting}: {}", rules::has_no_use(self.backend, known)))
+    }
+
+    fn is_set(&self, setting: &str) -> bool {
+        match setting {
+            "url" => self.url.is_some(),
+            "api_key" => !self.api_key.is_empty(),
+            "secret" => !self.secret.is_empty(),
+            "model" => !self.model.is_empty(),
+            "system_prompt" => !self.system_prompt.is_empty(),
+            "agent_id" => !self.agent_id.is_empty(),
+            "scope" => self.scope != Scope::default(),
+            "command" => !self.command.is_empty(),
+            "delay_ms" => self.delay_ms > 0,
+            "fail_every" => self.fail_every > 0,
+            _ => false,
+        }
     }
 
     pub(crate) fn timeout(&self) -> Result<Duration> {
@@ -212,7 +216,7 @@ impl Settings {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Echo => "echo",
             Self::Http => "http",

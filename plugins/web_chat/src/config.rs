@@ -1,6 +1,6 @@
 //! The settings that the plugin works with: the operator's, the environment's and the defaults in one, checked as far as a schema cannot.
 
-use crate::settings::{HtmlEntities, Settings};
+use crate::settings::{HtmlEntities, NO_KEY, Settings};
 use plugin_api::{Error, Limits, Result, Secret};
 use reqwest::Url;
 use std::str::FromStr;
@@ -112,13 +112,10 @@ fn missing(setting: &str, what: &str, instance: &str) -> Error {
     Error::new(format!("{setting}: missing; write {what} into [plugins.{instance}.settings]{or}"))
 }
 
-/// A key that cannot be sent in a header would fail each request with a text that says nothing.
 fn check_key(setting: &str, key: &Secret) -> Result<()> {
     match key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
-        false => Err(Error::new(format!(
-            "{setting}: has blanks or characters that no key has; copy it again from the bridge's settings"
-        ))),
+        false => Err(Error::new(format!("{setting}: {NO_KEY}"))),
     }
 }
 

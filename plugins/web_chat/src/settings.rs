@@ -5,6 +5,10 @@ use plugin_api::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// A key that cannot be sent in a header would fail each request with a text that says nothing.
+const VISIBLE: &str = "^[!-~]*$";
+pub(crate) const NO_KEY: &str = "it has blanks or characters that no key has; copy it again from the bridge's settings";
+
 /// What to do with the HTML entities of a bridge that escapes texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -24,11 +28,17 @@ pub(crate) enum HtmlEntities {
 #[schemars(extend("required" = ["api_url", "api_key"]))]
 pub(crate) struct Settings {
     /// The bridge: its site's root, its `…/api/v1/`, or the address of its `index.php`.
-    #[schemars(url)]
+    #[schemars(url, extend("pattern" = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\@]+([/?#\\]|$)", "errorMessage" = {
+        "pattern": "it must begin with http:// or https:// and hold no user name or password, as in \"https://example.org/bridge/\""
+    }))]
     pub api_url: Option<String>,
     /// The bridge's key for pollers.
+    #[schemars(extend("minLength" = 1, "pattern" = VISIBLE, "errorMessage" = {
+        "minLength": "it is empty; the bridge's key would be right", "pattern": NO_KEY
+    }))]
     pub api_key: Secret,
     /// The bridge's key for operators. With it, messages whose answer got lost on the way are found again, and answers are not repeated.
+    #[schemars(extend("pattern" = VISIBLE, "errorMessage" = NO_KEY))]
     pub admin_key: Secret,
     /// Seconds between polls, 5 if left out.
     #[schemars(range(min = 0.05, max = 3600))]

@@ -24,7 +24,11 @@ pub(crate) struct Settings {
     pub concurrency: u32,
     /// What may be called beside the internet: `loopback`, `private`, or networks such as `10.1.0.0/16`. Never link-local, multicast, or
     /// the metadata of a cloud.
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), extend("items" = {
+        "type": "string",
+        "anyOf": [{ "enum": ["loopback", "private"] }, { "format": "ip-network" }],
+        "errorMessage": "it is neither loopback, private nor a network such as 10.1.0.0/16"
+    }))]
     pub allow_networks: Vec<String>,
 }
 
