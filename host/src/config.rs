@@ -53,7 +53,7 @@ pub use mistake::{Mistake, Place};
 pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
-pub use shown::{Keys, Shown};
+pub use shown::{Keys, Shown, plain_number};
 
 use mistake::sorted;
 use text::Environment;

@@ -79,7 +79,7 @@ impl Setting {
             Checked::Text(text) => harmless(text),
             Checked::Flag(flag) => json!(flag),
             Checked::Whole(number) => json!(number),
-            Checked::Number(number) => json!(number),
+            Checked::Number(number) => plain_number(*number),
             Checked::List(items) => json!(items),
         };
         Shown::new(self.key.clone(), value, &self.place)
@@ -122,6 +122,13 @@ impl Instance {
         }
         shown
     }
+}
+
+/// A whole number without a point.
+pub fn plain_number(number: f64) -> Json {
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    let is_whole = number.fract() == 0.0 && number.abs() < EXACT;
+    if is_whole { json!(number as i64) } else { json!(number) }
 }
 
 /// As it is written: what a variable holds is nobody's business.

@@ -1,7 +1,7 @@
 //! How long ended jobs are kept: `[queue] keep_completed_days` and `keep_dead_days`, looked at once at the start and every hour. They go in
 //! small writes with pauses between them, so that nobody waits for a million rows.
 
-use crate::clock::{self, Micros, pause_after};
+use crate::clock::{self, pause_after};
 use crate::config::{self, Live};
 use crate::error::Result;
 use crate::store::{State, Store};
@@ -13,7 +13,6 @@ use tokio::time::sleep;
 const PERIOD: Duration = Duration::from_secs(3600);
 /// While the store cannot be written.
 const PATIENCE: Duration = Duration::from_secs(60);
-const DAY: Micros = 24 * 3_600_000_000;
 
 /// Goes on until the host ends.
 pub async fn run(store: Store, live: Arc<Live>, mut stopping: watch::Receiver<bool>) {
@@ -38,9 +37,9 @@ async fn sweep_for_ever(store: &Store, live: &Live) {
 
 /// Removes what is beyond its days; 0 days keep it for ever. Answers how many jobs went.
 pub async fn sweep(store: &Store, queue: &config::Queue) -> Result<usize> {
-    let completed = remove(store, State::Completed, queue.keep_completed_days).await?;
-    let failed = remove(store, State::Failed, queue.keep_dead_days).await?;
-    let flushed = remove(store, State::Flushed, queue.keep_dead_days).await?;
+    let completed = remove(store, State::Completed, queue.keep_completed).await?;
+    let failed = remove(store, State::Failed, queue.keep_dead).await?;
+    let flushed = remove(store, State::Flushed, queue.keep_dead).await?;
     let all = completed + failed + flushed;
     if all > 0 {
         tracing::info!(
@@ -53,11 +52,11 @@ pub async fn sweep(store: &Store, queue: &config::Queue) -> Result<usize> {
     Ok(all)
 }
 
-async fn remove(store: &Store, state: State, days: u32) -> Result<usize> {
-    if days == 0 {
+async fn remove(store: &Store, state: State, keep: Duration) -> Result<usize> {
+    if keep.is_zero() {
         return Ok(0);
     }
-    let before = clock::now().saturating_sub(Micros::from(days) * DAY);
+    let before = clock::now().saturating_sub(clock::micros(keep));
     let (mut all, mut more) = (0, true);
     while more {
         let begun = Instant::now();
