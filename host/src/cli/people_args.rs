@@ -56,6 +56,15 @@ pub(super) enum Users {
     /// People with their profiles on platforms, newest first
     #[command(after_help = USERS_LIST)]
     List {
+        /// Only people on this platform
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        platform: Option<String>,
+        /// Only whom a platform calls so
+        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+        platform_user_id: Option<String>,
+        /// Only people one of whose names has this part; capitals do not count
+        #[arg(long, value_name = "PART", value_parser = NonEmptyStringValueParser::new())]
+        q: Option<String>,
         #[command(flatten)]
         page: Page,
     },
@@ -162,8 +171,9 @@ Example:
   arcuate users list";
 
 const USERS_LIST: &str = "\
-Example:
-  arcuate users list --limit 10
+Examples:
+  arcuate users list --q ada
+  arcuate users list --platform web_chat --platform-user-id 0123456789abcdef
 
 JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
 display_name, …}]}], cursor}";
