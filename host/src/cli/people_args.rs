@@ -218,6 +218,10 @@ that it does not come in again.
 JSON: {id, done, removed: {conversations, messages, files, profiles},
 not_covered: [texts]}";
 
+pub(super) const SEND_USAGE: &str = "\
+arcuate send [OPTIONS] --platform <PLATFORM> --user <ID> <TEXT>
+       arcuate send [OPTIONS] --conversation <ID> <TEXT>";
+
 pub(super) const SEND: &str = "\
 Examples:
   arcuate send --platform web_chat --user 0123456789abcdef 'The soup is ready.'

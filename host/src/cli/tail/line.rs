@@ -55,7 +55,7 @@ impl<'v> Lines<'v> {
 
     fn composed(&self, event: &str, seq: Option<i64>, room: &str, data: &Value) -> String {
         let number = seq.map_or_else(|| "-".into(), |seq| seq.to_string());
-        let (time, event, room) = (time(data), harmless::line(event), cut(&harmless::line(room), ROOM));
+        let (time, event, room) = (time(data, seq), harmless::line(event), cut(&harmless::line(room), ROOM));
         let head = format!("{number:>8} {time} {room:<12} {event:<16} ").chars().count();
         let words = harmless::line(&words(data));
         let words = match self.view.width {
@@ -97,11 +97,14 @@ impl<'v> Lines<'v> {
     }
 }
 
-/// `12:00:00`, in UTC; of an event without a time it is now.
-fn time(data: &Value) -> String {
+/// `12:00:00`, in UTC. What happens right now and is not stored has no number: its time is now. A stored event without a time of its own may
+/// be of long ago, so nothing is said of that.
+fn time(data: &Value, seq: Option<i64>) -> String {
+    const UNKNOWN: &str = "        ";
     let told = TIMES.iter().find_map(|name| clock::parse(data[*name].as_str()?));
-    let whole = clock::format(told.unwrap_or_else(clock::now));
-    whole.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default().into()
+    let Some(at) = told.or_else(|| seq.is_none().then(clock::now)) else { return UNKNOWN.into() };
+    let whole = clock::format(at);
+    whole.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or(UNKNOWN).into()
 }
 
 /// `ada: Hello`
@@ -132,6 +135,8 @@ mod tests {
         let data = json!({ "sender": "ada\u{1b}[2J", "content": "one\ntwo", "created_at": "2026-01-31T12:00:00.5Z" });
         let line = Lines::new(&view).composed("message", Some(7), "kitchen", &data);
         assert_eq!(line, "       7 12:00:00 kitchen      message          ada\\u{1b}[2J: one t…\n");
+        let line = Lines::new(&view).composed("message_deleted", Some(8), "kitchen", &json!({ "message_id": "x" }));
+        assert_eq!(line, "       8          kitchen      message_deleted  x\n", "when is not known");
         assert_eq!(
             Lines::new(&view).composed("typing", None, "-", &json!({ "sender": "ada" })).matches('\n').count(),
             1
