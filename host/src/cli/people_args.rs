@@ -60,9 +60,10 @@ pub(super) enum Users {
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         platform: Option<String>,
         /// Only whom a platform calls so
-        #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+        #[arg(long = "user", alias = "platform-user-id", value_name = "ID",
+              value_parser = NonEmptyStringValueParser::new())]
         platform_user_id: Option<String>,
-        /// Only people one of whose names has this part; capitals do not count
+        /// Only people with this in a name; capitals do not count
         #[arg(long, value_name = "PART", value_parser = NonEmptyStringValueParser::new())]
         q: Option<String>,
         #[command(flatten)]
@@ -173,7 +174,7 @@ Example:
 const USERS_LIST: &str = "\
 Examples:
   arcuate users list --q ada
-  arcuate users list --platform web_chat --platform-user-id 0123456789abcdef
+  arcuate users list --platform web_chat --user 0123456789abcdef
 
 JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
 display_name, …}]}], cursor}";

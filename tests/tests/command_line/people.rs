@@ -55,7 +55,7 @@ async fn users_are_found_by_platform_id_and_name() {
         situation.of(&mut host).await;
         for options in [
             &["--platform-user-id", id][..],
-            &["--platform", "bridge", "--platform-user-id", id],
+            &["--platform", "bridge", "--user", id],
             &["--q", &id[..8].to_uppercase()],
             &["--platform", "bridge", "--q", id, "--limit", "1"],
         ] {
