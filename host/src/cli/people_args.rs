@@ -63,7 +63,7 @@ pub(super) enum Users {
         #[arg(long = "user", alias = "platform-user-id", value_name = "ID",
               value_parser = NonEmptyStringValueParser::new())]
         platform_user_id: Option<String>,
-        /// Only people with this in a name; capitals do not count
+        /// Only people with this part in a name, in any case
         #[arg(long, value_name = "PART", value_parser = NonEmptyStringValueParser::new())]
         q: Option<String>,
         #[command(flatten)]

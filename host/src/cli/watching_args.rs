@@ -38,13 +38,13 @@ pub(super) enum Audit {
         /// Only this action, such as plugins.enable
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         action: Option<String>,
-        /// Only deeds by operator, signal, or whom an access token belongs to
+        /// Only deeds by this one, such as operator or signal
         #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
         actor: Option<String>,
         /// done or refused
         #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(["done", "refused"]))]
         outcome: Option<String>,
-        /// Only at this time or later, such as 2026-01-31T12:00:00Z
+        /// Only from then on, such as 2026-01-31T12:00:00Z
         #[arg(long, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
         since: Option<String>,
         #[command(flatten)]
