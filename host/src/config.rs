@@ -58,7 +58,7 @@ pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
 pub use settings::looks_secret;
-pub use shown::{Keys, Shown};
+pub use shown::{Keys, Shown, plain_number};
 
 use mistake::sorted;
 use text::Environment;

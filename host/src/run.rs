@@ -73,7 +73,7 @@ pub async fn run(
     let (store, handed) = Store::open(&options, Arc::default())?;
     lock.hold(&config.store.path)?;
     store.set_routing(Arc::new(Rooms(live.clone())));
-    store.warn_when_slow(Duration::from_millis(config.store.slow_ms.into()));
+    store.warn_when_slow(config.store.slow);
     store.write_patiently(|tx| tx.seed_general()).await?;
     let access = Arc::new(Access::load(&store, &admin_token).await?);
     let queue = Queue::new(store.clone(), Retries::of(&config.queue)).await?;

@@ -181,6 +181,9 @@ fn types(page: &mut String, document: &Value) {
             field_table(&mut table, resolved(part, document));
         }
         field_table(&mut table, schema);
+        if schema["enum"].is_array() {
+            let _ = writeln!(table, "One of {}.", kind(schema));
+        }
         if !table.is_empty() {
             let _ = write!(page, "\n### {name}\n\n");
             let description = text(schema, "description").trim();

@@ -45,6 +45,26 @@ async fn visitor_is_answered_under_every_address_of_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn message_of_a_visitor_names_its_id_at_the_bridge_and_leaves_its_text_alone() {
+    let host = Host::start("").await;
+    let visitor = Visitor::new(host.client(), "session_1");
+    let tricky = r#"","metadata":{"external_id":""},"x":" \"external_id\":\"\""#;
+    for text in ["Hello", tricky] {
+        let said = visitor.say(text).await;
+        let room = host.get("/api/v1/conversations").await.ok()["conversations"][0]["room_id"].clone();
+        let path = format!("/api/v1/rooms/{}/messages", room.as_str().expect("a room"));
+        let messages = host.get(&path).await.ok();
+        let seq = |message: &&Value| message["seq"].as_i64() == Some(said.id);
+        let message = messages.as_array().expect("messages").iter().find(seq).expect("the message");
+        assert_eq!(message["content"], text);
+        assert_eq!(message["metadata"]["external_id"], said.id.to_string(), "{message}");
+        for (field, value) in [("platform", "bridge"), ("conversation", "session_1"), ("platform_user_id", &said.uid)] {
+            assert_eq!(message["metadata"][field], value, "{message}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn texts_are_taken_as_written_and_given_escaped_once() {
     let agent = Agent::start(Manner { reply: str::to_owned, ..Manner::default() }).await;
     let host = Host::start(&agent.plugin("")).await;

@@ -300,8 +300,8 @@ async fn null_is_absent_and_what_is_no_text_is_refused() {
         (json!({ "sender": "ada", "content": { "a": 1 } }), "content"),
         (json!({ "sender": "ada", "content": "x", "reply_to": 7 }), "reply_to"),
         (json!({ "sender": "ada", "content": "x", "sender_type": false }), "sender_type"),
-        (json!("text"), "expected"),
-        (json!(null), "expected"),
+        (json!("text"), "JSON object"),
+        (json!(null), "JSON object"),
     ] {
         host.post(&messages(&room), &body).await.refused(422, field);
     }

@@ -85,6 +85,17 @@ async fn every_metric_is_described_and_its_labels_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn table_of_the_documentation_has_each_metric_and_no_other() {
+    let host = Host::start("").await;
+    let metrics = scraped(&host).await;
+    let page = fs::read_to_string(folder().join("../../docs/monitoring.md")).expect("the page");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `arcuate_")?.split_once(" | "));
+    let told: Vec<String> = rows.map(|(cell, _)| format!("arcuate_{cell}")).collect();
+    let told: BTreeSet<&str> = told.iter().flat_map(|cell| named(cell)).collect();
+    assert_eq!(told, types(&metrics).into_keys().collect(), "what the page has, and what the host tells");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn slow_commit_is_counted_and_told_without_what_it_wrote() {
     let host = Host::start("[store]\nslow_ms = 1\n").await;
     let room = host.room("kitchen").await;

@@ -2,8 +2,23 @@
 
 use arcuate::http::openapi::document;
 use arcuate_tests::reference::render;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+#[test]
+fn links_within_the_reference_lead_somewhere() {
+    let page = render(&document());
+    let anchor = |heading: &str| heading.to_lowercase().replace(' ', "-");
+    let headings: BTreeSet<String> = page
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches(['#', ' '])))
+        .collect();
+    let links = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next());
+    let lost: BTreeSet<_> = links.filter(|link| !headings.contains(*link)).collect();
+    assert!(lost.is_empty(), "docs/api-reference.md has no headings for {lost:?}");
+}
 
 #[test]
 fn reference_is_that_of_the_routes() {

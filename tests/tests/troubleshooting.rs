@@ -3,6 +3,7 @@
 use arcuate::store::lock::Lock;
 use arcuate_tests::faulty_disk::{Call, FaultyDisk};
 use arcuate_tests::host::{Host, Setup};
+use arcuate_tests::ports::free_port;
 use arcuate_tests::wait::until;
 use rusqlite::Connection;
 use rustix::io::Errno;
@@ -167,6 +168,12 @@ async fn provoked_on_a_store() -> Vec<(String, &'static str)> {
     all.push((wait(again(&host), host.folder()).await.expect("a start"), "has the store open since"));
     let mut host = host;
     host.terminate().await;
+    let mut lock = Lock::take(&host.store()).expect("the lock is free");
+    lock.announce(&format!("http://127.0.0.1:{}", free_port())).expect("the lock says where");
+    let mut list = again(&host);
+    list.args(["queue", "list"]);
+    all.push((wait(list, host.folder()).await.expect("a command"), "has the store open, but does not answer at"));
+    drop(lock);
     let store = Connection::open(host.store()).expect("the store");
     store.execute_batch("begin immediate").expect("the lock of the database");
     all.push((wait(again(&host), host.folder()).await.expect("a start"), "another program keeps the store locked"));

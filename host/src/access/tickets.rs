@@ -1,4 +1,4 @@
-//! Tickets: for requests that cannot carry a header, which browsers send for event streams, images and sockets. Each counts once and for a
+//! Tickets: for requests that cannot carry a header, which browsers send for event streams and images. Each counts once and for a
 //! minute, so that one which is left in somebody's log or history opens nothing.
 
 use super::{Digest, Grant};

@@ -2,10 +2,10 @@
 
 use super::Operator;
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::{Params, cursor};
 use crate::state::App;
-use crate::store::{DeedRow, Store};
+use crate::store::{DeedFilter, DeedRow, Store};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -58,6 +58,9 @@ struct AuditPage {
 /// Newest first. The newest 100,000 are kept.
 #[utoipa::path(get, path = "/api/v1/admin/audit", tag = "Administration", security(("admin_token" = [])),
     params(("action" = Option<String>, Query, description = "Only this action, such as `plugins.enable`"),
+           ("actor" = Option<String>, Query, description = "Only deeds by this right: `operator`, `signal`, or whom an access token belongs to"),
+           ("outcome" = Option<String>, Query, description = "Only what was `done`, or `refused`"),
+           ("since" = Option<String>, Query, description = "Only at this time or later, such as `2026-01-31T12:00:00Z`"),
            ("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),
     responses((status = 200, body = AuditPage)))]
@@ -69,12 +72,23 @@ async fn list_deeds(_: Operator, State(app): State<App>, params: Params) -> Resu
 pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     let limit = params.limit(PAGE, LARGEST_PAGE)?;
     let before = params.cursor()?.unwrap_or(i64::MAX);
-    let action = params.text("action").map(str::to_owned);
-    let rows = store.read(move |read| read.audit(action.as_deref(), before, limit + 1)).await?;
+    let filter = filter(params)?;
+    let rows = store.read(move |read| read.audit(&filter, before, limit + 1)).await?;
     let more = rows.len() > limit as usize;
     let page = &rows[..rows.len().min(limit as usize)];
     let next = page.last().filter(|_| more).map(|row| cursor(row.key));
     Ok(json!(AuditPage { deeds: page.iter().map(shown).collect(), cursor: next }))
+}
+
+fn filter(params: &Params) -> Result<DeedFilter> {
+    let was_done = match params.text("outcome") {
+        None => None,
+        Some("done") => Some(true),
+        Some("refused") => Some(false),
+        Some(_) => return Err(Error::Invalid("Query parameter 'outcome' must be done or refused".into())),
+    };
+    let text = |name: &str| params.text(name).map(str::to_owned);
+    Ok(DeedFilter { action: text("action"), actor: text("actor"), was_done, since: params.time("since")? })
 }
 
 fn shown(row: &DeedRow) -> DeedShown {

@@ -1,9 +1,9 @@
 //! The configuration for operators: every key that counts, with where it is from, and the routes.
 
-use super::Operator;
-use crate::config::{Mode, Route, RouteTarget, Shown, Trigger};
+use super::{Operator, page};
+use crate::config::{Mode, Route, RouteTarget, Shown, Trigger, plain_number};
 use crate::error::Result;
-use crate::http::{Params, cursor};
+use crate::http::Params;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-const PAGE: u32 = 1000;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(show_config)).routes(routes!(list_routes))
@@ -61,7 +59,8 @@ struct ShownRoute {
     /// What those are told.
     refusal: Option<String>,
     /// How long a turn waits for more messages of its conversation.
-    merge_window_ms: u64,
+    #[schema(value_type = f64, example = 1500)]
+    merge_window_ms: Value,
     /// Per conversation; 0: any number.
     max_turns_per_minute: u32,
     /// What is said in place of an answer that will not come.
@@ -132,18 +131,9 @@ fn shown(number: usize, route: &Route) -> ShownRoute {
         allow: route.allow.clone(),
         deny: route.deny.clone(),
         refusal: route.refusal.clone(),
-        merge_window_ms: u64::try_from(route.merge_window.as_millis()).unwrap_or(u64::MAX),
+        merge_window_ms: plain_number(route.merge_window.as_secs_f64() * 1000.0),
         max_turns_per_minute: route.max_turns_per_minute,
         apology: route.apology.clone(),
         place: route.place.to_string(),
     }
-}
-
-/// The cursor is the number of the first one.
-fn page<T>(all: Vec<T>, params: &Params) -> Result<(Vec<T>, Option<String>)> {
-    let limit = params.limit(PAGE, PAGE)? as usize;
-    let start = params.cursor()?.and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
-    let next = start.saturating_add(limit);
-    let more = (next < all.len()).then(|| cursor(next as i64));
-    Ok((all.into_iter().skip(start).take(limit).collect(), more))
 }

@@ -19,7 +19,7 @@ pub mod users;
 
 use crate::auth::check_admin;
 use crate::error::Result;
-use crate::http::Client;
+use crate::http::{Client, Params, cursor};
 use crate::state::App;
 use crate::store::Actor;
 use axum::extract::FromRequestParts;
@@ -53,6 +53,16 @@ pub struct Operator {
 /// Whoever can open the store's file and its folder may do what the operator may.
 pub fn at_the_command_line() -> Actor {
     Actor::operator("command line")
+}
+
+/// Of a list that is in memory as a whole; the cursor is the place of the next one.
+fn page<T>(all: Vec<T>, params: &Params) -> Result<(Vec<T>, Option<String>)> {
+    const LARGEST_PAGE: u32 = 1000;
+    let limit = params.limit(LARGEST_PAGE, LARGEST_PAGE)? as usize;
+    let start = params.cursor()?.and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
+    let next = start.saturating_add(limit);
+    let more = (next < all.len()).then(|| cursor(next as i64));
+    Ok((all.into_iter().skip(start).take(limit).collect(), more))
 }
 
 impl FromRequestParts<App> for Operator {

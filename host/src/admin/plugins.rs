@@ -1,7 +1,7 @@
 //! Plugin instances for operators: what runs, what does not, and why.
 
-use super::Operator;
 use super::queue_pauses::{self, Pause};
+use super::{Operator, page};
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -27,6 +27,8 @@ pub fn router() -> OpenApiRouter<App> {
 #[derive(Debug, Serialize, ToSchema)]
 struct PluginList {
     plugins: Vec<PluginRow>,
+    /// For the next page; null at the end.
+    cursor: Option<String>,
     /// With `all=true`: libraries in the plugin directory that no instance names.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -127,19 +129,33 @@ impl Described {
 
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/admin/plugins", tag = "Administration", security(("admin_token" = [])),
-    params(("all" = Option<bool>, Query, description = "Also the libraries that no instance names")),
+    params(("state" = Option<String>, Query, description = "Only instances in this state, such as `Running`; capitals do not count"),
+           ("all" = Option<bool>, Query, description = "Also the libraries that no instance names"),
+           ("limit" = Option<i64>, Query, description = "At most so many; default and maximum 1000"),
+           ("cursor" = Option<String>, Query, description = "From the page before")),
     responses((status = 200, body = PluginList)))]
 async fn list_plugins(_: Operator, State(app): State<App>, params: Params) -> Result<Json<PluginList>> {
+    let wanted = params.text("state").map(state_named).transpose()?;
+    let mut instances = app.manager.states();
+    instances.retain(|status| wanted.is_none_or(|wanted| status.state == wanted));
+    let (instances, cursor) = page(instances, &params)?;
     let backlogs = app.store.read(|read| read.backlogs()).await?;
     let row = |status: InstanceStatus| PluginRow { jobs: Jobs::of(backlogs.get(&status.name)), status };
-    let plugins = app.manager.states().into_iter().map(row).collect();
-    let mut listed = PluginList { plugins, others: None };
+    let mut listed = PluginList { plugins: instances.into_iter().map(row).collect(), cursor, others: None };
     if params.flag("all")?.unwrap_or_default() {
         // Each file there is opened and read a little.
         let others = tokio::task::spawn_blocking(move || others(&app.config())).await;
         listed.others = Some(others.map_err(|error| Error::Internal(error.to_string()))??);
     }
     Ok(Json(listed))
+}
+
+fn state_named(name: &str) -> Result<PluginState> {
+    let named = |state: &PluginState| state.to_string().eq_ignore_ascii_case(name);
+    PluginState::ALL.into_iter().find(named).ok_or_else(|| {
+        let known = PluginState::ALL.map(|state| state.to_string()).join(", ");
+        Error::Invalid(format!("Query parameter 'state' must be one of: {known}"))
+    })
 }
 
 /// Show a plugin
@@ -189,7 +205,7 @@ pub async fn troubled(app: &App) -> Value {
 /// The same list without a host: what the libraries and settings say. `all`: the libraries, too, that no instance names.
 pub fn list_at_rest(config: &Config, all: bool) -> Result<Value> {
     let plugins: Vec<Value> = inspect_all(&config.plugins).iter().map(at_rest).collect();
-    let mut listed = json!({ "plugins": plugins });
+    let mut listed = json!({ "plugins": plugins, "cursor": null });
     if all {
         listed["others"] = json!(others(config)?);
     }

@@ -15,7 +15,6 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -208,7 +207,7 @@ async fn take_over(app: &App, turn: &Turn<'_>, loaded: Loaded, edit: Option<Edit
 fn count(app: &App, loaded: Loaded) {
     app.limits.set(&loaded.config.limits);
     app.queue.set_retries(Retries::of(&loaded.config.queue));
-    app.store.warn_when_slow(Duration::from_millis(loaded.config.store.slow_ms.into()));
+    app.store.warn_when_slow(loaded.config.store.slow);
     app.live.replace(loaded);
 }
 

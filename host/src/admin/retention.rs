@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,11 +33,11 @@ struct CleanedUp {
     failed: usize,
     flushed: usize,
     /// `[queue] keep_completed_days`; 0: for ever.
-    #[schema(example = 7)]
-    keep_completed_days: u32,
+    #[schema(value_type = f64, example = 7)]
+    keep_completed_days: Value,
     /// `[queue] keep_dead_days`, for failed and flushed jobs; 0: for ever.
-    #[schema(example = 90)]
-    keep_dead_days: u32,
+    #[schema(value_type = f64, example = 90)]
+    keep_dead_days: Value,
     /// True where another call would remove more; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(value_type = Option<bool>, nullable = false)]
@@ -58,7 +59,7 @@ async fn run_retention(
     let removed = queue::retention::sweep(&app.store, &app.config().queue, usize::MAX).await?;
     let actor = match (operator, caller) {
         (Ok(operator), _) => operator.actor,
-        (Err(_), Caller::Token { name }) => Actor { name, origin: address.to_string() },
+        (Err(_), caller @ Caller::Token { .. }) => caller.actor(None, address),
         // Strangers may have limits applied; they are no operators, and could fill the record.
         (Err(_), _) => return Ok(Json(swept)),
     };
@@ -86,11 +87,15 @@ pub async fn clean_up(store: &Store, queue: &config::Queue, actor: &Actor) -> Re
         completed: removed.completed,
         failed: removed.failed,
         flushed: removed.flushed,
-        keep_completed_days: queue.keep_completed_days,
-        keep_dead_days: queue.keep_dead_days,
+        keep_completed_days: in_days(queue.keep_completed),
+        keep_dead_days: in_days(queue.keep_dead),
         more: removed.more,
     });
     let deed = Deed::done(actor, "queue.cleanup", "", cleaned.clone());
     store.write_patiently(move |tx| tx.audit(&deed)).await?;
     Ok(cleaned)
+}
+
+fn in_days(keep: Duration) -> Value {
+    config::plain_number(keep.as_secs_f64() / 86_400.0)
 }

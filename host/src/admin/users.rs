@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::http::{Body, Params, Path, cursor};
 use crate::ids::UserId;
 use crate::state::App;
-use crate::store::{Actor, Deed, Moved, Part, PersonRow, Store, UserRow, unknown_person};
+use crate::store::{Actor, Deed, Moved, Part, PersonRow, Store, UserFilter, UserRow, unknown_person};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -114,9 +114,12 @@ struct Split {
 
 /// List people
 ///
-/// Newest first.
+/// Newest first. With a filter a page may be short, even empty, although there are more: then its cursor leads on.
 #[utoipa::path(get, path = "/api/v1/admin/users", tag = "Administration", security(("admin_token" = [])),
-    params(("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
+    params(("platform" = Option<String>, Query, description = "Only people on this platform"),
+           ("platform_user_id" = Option<String>, Query, description = "Only whom a platform calls so"),
+           ("q" = Option<String>, Query, description = "Only people one of whose names has this part; capitals do not count"),
+           ("limit" = Option<i64>, Query, description = "At most so many; default 50, maximum 1000"),
            ("cursor" = Option<String>, Query, description = "From the page before")),
     responses((status = 200, body = UserPage)))]
 async fn list_users(_: Operator, State(app): State<App>, params: Params) -> Result<Json<Value>> {
@@ -227,6 +230,13 @@ async fn person(store: &Store, id: UserId) -> Result<Person> {
 
 pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     let (limit, before) = (params.limit(PAGE, LARGEST_PAGE)?, params.cursor()?);
+    let text = |name: &str| params.text(name).map(str::to_owned);
+    let part = params.text("q").map(str::to_lowercase);
+    let filter = UserFilter { platform: text("platform"), platform_user_id: text("platform_user_id"), part };
+    if !filter.is_empty() {
+        let (rows, next) = store.read(move |read| read.find_users(&filter, before, limit as usize)).await?;
+        return Ok(json!(UserPage { users: rows.iter().map(shown).collect(), cursor: next.map(cursor) }));
+    }
     let rows = store.read(move |read| read.users(before, limit + 1)).await?;
     let more = rows.len() > limit as usize;
     let page = &rows[..rows.len().min(limit as usize)];

@@ -4,6 +4,7 @@ use super::web_api::{Call, Shown};
 use super::web_api_auth::success;
 use super::web_api_fields::{Fields, session_id};
 use crate::clock::{self, pause_after};
+use crate::config::plain_number;
 use crate::error::{Error, Result};
 use crate::store::{Actor, ClearedSessions, Deed, SessionRow};
 use axum::response::Response;
@@ -60,8 +61,7 @@ impl Call {
     pub(super) async fn show_config(&self) -> Result<Response> {
         self.check_admin_key()?;
         self.charge()?;
-        let seconds = self.app.config().bridge.session_timeout.as_secs_f64();
-        let timeout = if seconds.fract() == 0.0 { json!(seconds as u64) } else { json!(seconds) };
+        let timeout = plain_number(self.app.config().bridge.session_timeout.as_secs_f64());
         Ok(success("Configuration", json!({ "session_timeout": timeout })))
     }
 

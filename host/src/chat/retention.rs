@@ -1,7 +1,7 @@
 //! Keeps rooms within the limits that their owners set, and the log within its days: in the background, in small steps, one sweep at a
 //! time. Never when a message is written.
 
-use crate::clock::{self, Micros, pause_after};
+use crate::clock::{self, pause_after};
 use crate::error::Result;
 use crate::ids::RoomId;
 use crate::state::App;
@@ -18,7 +18,6 @@ const FIRST: Duration = Duration::from_secs(30);
 const PERIOD: Duration = Duration::from_secs(60);
 /// Rooms that are looked up at once.
 const ROOMS: u32 = 1000;
-const DAY: Micros = 24 * 3_600_000_000;
 
 /// Lets one sweep go at a time, and remembers between them where rooms begin: before that, everything is pinned.
 #[derive(Debug, Default)]
@@ -131,16 +130,17 @@ async fn sweep_room(app: &App, room: RoomLimits, mark: Option<Mark>) -> Result<(
 
 /// Removes events older than `[store] log_days`; 0 keeps all.
 async fn trim_log(app: &App) -> Result<()> {
-    let days = Micros::from(app.config().store.log_days);
-    if days == 0 {
+    let keep = app.config().store.log;
+    if keep.is_zero() {
         return Ok(());
     }
     let now = clock::now();
+    let before = now.saturating_sub(clock::micros(keep));
     app.store.write_patiently(move |tx| tx.mark_log(now)).await?;
     let mut more = true;
     while more {
         let begun = Instant::now();
-        more = app.store.write_patiently(move |tx| tx.trim_log(now - days * DAY)).await?;
+        more = app.store.write_patiently(move |tx| tx.trim_log(before)).await?;
         pause_after(begun).await;
     }
     Ok(())

@@ -29,7 +29,7 @@ struct Ticket {
 
 /// Get a ticket
 ///
-/// For event streams, images and sockets of browsers, which cannot carry an `Authorization` header: the ticket stands for the access token
+/// For event streams and images of browsers, which cannot carry an `Authorization` header: the ticket stands for the access token
 /// that asked for it, in the parameter `ticket` of one GET request. Where no access tokens are needed, tickets are given and ignored.
 #[utoipa::path(post, path = "/api/v1/ws-ticket", tag = "System",
     responses((status = 200, description = "A ticket that counts once", body = Ticket)))]

@@ -1,6 +1,6 @@
 //! What can be typed: commands, their options, and the help with an example for each.
 
-use super::people_args::{CONVERSATIONS, Conversations, SEND, SendArgs, USERS, Users};
+use super::people_args::{CONVERSATIONS, Conversations, SEND, SEND_USAGE, SendArgs, USERS, Users};
 use super::plugins_args::{self, Named};
 use super::watching_args as watching;
 use crate::access::Scope;
@@ -77,7 +77,7 @@ pub(super) enum Stored {
     #[command(subcommand, after_help = USERS)]
     Users(Users),
     /// Says something to somebody on a platform
-    #[command(after_help = SEND)]
+    #[command(after_help = SEND, override_usage = SEND_USAGE)]
     Send(SendArgs),
     /// Access tokens, for [auth] mode = "token"
     #[command(subcommand, after_help = TOKENS)]
@@ -188,7 +188,7 @@ Example:
 ARCUATE_LOG says how much is logged on stderr: error, warn, info (the default),
 debug, or per part, such as ARCUATE_LOG=arcuate::queue=debug,info.
 JSON, once it listens: {version, pid, listening, config, store, token_file,
-plugins: [{name, state, library, reason}], warnings}";
+plugins: [{name, library, version, enabled, state, reason, …}], warnings}";
 
 const CHECK: &str = "\
 Example:
@@ -207,7 +207,7 @@ Example:
   arcuate plugins list --all
 
 JSON: {plugins: [{name, library, version, state, reason, last_success,
-last_error, since, restarts, queue, oldest_pending_seconds, …}]};
+last_error, since, restarts, queue, oldest_pending_seconds, …}], cursor};
 with --all also others: [{path, library, version, reason}]";
 
 const PLUGINS_SHOW: &str = "\

@@ -12,8 +12,12 @@ use crate::http::Params;
 use serde_json::Value;
 
 pub(super) async fn run(command: &Audit, desk: &Desk, view: &View) -> Result<String> {
-    let Audit::List { action, page } = command;
-    let filters = Filters::new(page).and("action", action.as_ref());
+    let Audit::List { action, actor, outcome, since, page } = command;
+    let filters = Filters::new(page)
+        .and("action", action.as_ref())
+        .and("actor", actor.as_ref())
+        .and("outcome", outcome.as_ref())
+        .and("since", since.as_ref());
     let query = filters.query();
     let page = match desk {
         Desk::Host(host) => host.get(&format!("audit?{query}")).await,

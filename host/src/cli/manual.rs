@@ -10,6 +10,8 @@ use std::fs;
 use std::path::Path;
 
 const NAME: &str = "arcuate";
+/// Of this version's command line, for the foot of each page; changed with the version.
+const DATE: &str = "2026-11-21";
 
 pub(super) fn completions(command: &Completions, view: &View) -> Result<String> {
     let mut script = Vec::new();
@@ -57,9 +59,24 @@ fn pages() -> Result<Vec<(String, String)>> {
 
 fn page(command: clap::Command) -> Result<String> {
     let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(command).render(&mut page);
+    let manual = clap_mangen::Man::new(command.clone()).date(DATE).manual("Arcuate");
+    let rendered = manual.source(format!("{NAME} {}", env!("CARGO_PKG_VERSION"))).render(&mut page);
     rendered.map_err(|error| Error::Internal(format!("a manual page: {error}")))?;
-    text(page)
+    Ok(with_values(text(page)?, &command))
+}
+
+/// The synopsis leaves out what an option takes.
+fn with_values(page: String, command: &clap::Command) -> String {
+    let options = command.get_arguments().filter(|option| option.get_action().takes_values());
+    options.fold(page, |page, option| {
+        let (Some(long), Some([value, ..])) = (option.get_long(), option.get_value_names()) else { return page };
+        let name = format!("\\fB\\-\\-{}\\fR", long.replace('-', "\\-"));
+        let value = value.replace('-', "\\-");
+        let with = |page: String, end: &str| {
+            page.replacen(&format!("{name}{end}"), &format!("{name} \\fI{value}\\fR{end}"), 1)
+        };
+        with(with(page, "]"), ">")
+    })
 }
 
 fn write(folder: &Path, pages: &[(String, String)]) -> Result<()> {

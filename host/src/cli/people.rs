@@ -16,7 +16,13 @@ use serde_json::Value;
 
 pub(super) async fn run(command: &Users, desk: &Desk, view: &View) -> Result<String> {
     match command {
-        Users::List { page } => list(&Filters::new(page), desk, view).await,
+        Users::List { platform, platform_user_id, q, page } => {
+            let filters = Filters::new(page)
+                .and("platform", platform.as_ref())
+                .and("platform_user_id", platform_user_id.as_ref())
+                .and("q", q.as_ref());
+            list(&filters, desk, view).await
+        }
         Users::Show { id } => show(id, desk, view).await,
         Users::Merge { id, into } => merge(id, into, desk, view).await,
         Users::Split { id, profile } => split(id, profile.as_deref(), desk, view).await,
@@ -125,7 +131,8 @@ fn users_table(page: &Value, filters: &Filters, view: &View) -> String {
     let rows = items(page, "users");
     if rows.is_empty() {
         let none = "nobody yet: the first message from a platform or a web page makes a user\n";
-        return if filters.narrow() { "nobody else\n".into() } else { none.into() };
+        let told = if filters.narrow() { "nobody else\n" } else { none };
+        return told.to_owned() + &view.more("users list", filters, page);
     }
     let columns = [("ID", Fit::Whole), ("SEEN", Fit::Whole), ("NAME", Fit::Cut), ("PROFILES", Fit::Cut)];
     let (mut table, now) = (Table::new(&columns, ""), clock::now());

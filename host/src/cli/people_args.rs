@@ -56,6 +56,16 @@ pub(super) enum Users {
     /// People with their profiles on platforms, newest first
     #[command(after_help = USERS_LIST)]
     List {
+        /// Only people on this platform
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        platform: Option<String>,
+        /// Only whom a platform calls so
+        #[arg(long = "user", alias = "platform-user-id", value_name = "ID",
+              value_parser = NonEmptyStringValueParser::new())]
+        platform_user_id: Option<String>,
+        /// Only people with this part in a name, in any case
+        #[arg(long, value_name = "PART", value_parser = NonEmptyStringValueParser::new())]
+        q: Option<String>,
         #[command(flatten)]
         page: Page,
     },
@@ -162,8 +172,9 @@ Example:
   arcuate users list";
 
 const USERS_LIST: &str = "\
-Example:
-  arcuate users list --limit 10
+Examples:
+  arcuate users list --q ada
+  arcuate users list --platform web_chat --user 0123456789abcdef
 
 JSON: {users: [{id, name, profiles: [{platform, platform_user_id, username,
 display_name, …}]}], cursor}";
@@ -207,6 +218,10 @@ Asks first on a terminal. What was ingested once stays known by its key, so
 that it does not come in again.
 JSON: {id, done, removed: {conversations, messages, files, profiles},
 not_covered: [texts]}";
+
+pub(super) const SEND_USAGE: &str = "\
+arcuate send [OPTIONS] --platform <PLATFORM> --user <ID> <TEXT>
+       arcuate send [OPTIONS] --conversation <ID> <TEXT>";
 
 pub(super) const SEND: &str = "\
 Examples:

@@ -20,30 +20,16 @@ pub(super) fn show(shown: &Value, view: &View) -> String {
     described(shown, view) + &settings(shown, view)
 }
 
-/// What a start found. What is wrong with an instance that is not meant to run can wait until it is.
-pub(super) fn summaries(statuses: &[InstanceStatus]) -> Vec<Value> {
-    let summary = |status: &InstanceStatus| {
-        let state = if status.enabled { status.state.to_string() } else { DISABLED.into() };
-        let version = status.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        let reason = status.reason.as_deref().filter(|_| status.enabled).unwrap_or_default();
-        json!({
-            "name": status.name,
-            "state": state,
-            "library": format!("{}{version}", status.library),
-            "reason": reason,
-        })
-    };
-    statuses.iter().map(summary).collect()
-}
-
-/// The same as a table, for people.
-pub(super) fn started(summaries: &[Value], view: &View) -> String {
+/// What a start found, for people. What is wrong with an instance that is not meant to run can wait until it is.
+pub(super) fn started(statuses: &[InstanceStatus], view: &View) -> String {
     let columns = [("PLUGIN", Fit::Whole), ("STATE", Fit::Whole), ("LIBRARY", Fit::Cut)];
     let mut table = Table::new(&columns, "REASON").with_whole_notes();
-    for row in summaries {
-        let state = field(row, "state");
-        let cells = [field(row, "name").into(), Shown::toned(&state, tone(&state)), field(row, "library").into()];
-        table.row(cells, &field(row, "reason"));
+    for status in statuses {
+        let state = if status.enabled { status.state.to_string() } else { DISABLED.into() };
+        let version = status.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        let library = format!("{}{version}", status.library);
+        let reason = status.reason.as_deref().filter(|_| status.enabled).unwrap_or_default();
+        table.row([status.name.clone().into(), Shown::toned(&state, tone(&state)), library.into()], reason);
     }
     table.render(view)
 }

@@ -71,7 +71,7 @@ impl Introduction<'_> {
         if let Some(path) = &started.token_path {
             text += &format!("token  {}, for operators\n", shown(path));
         }
-        print(&format!("{text}\n{}\n", plugins_view::started(&plugins_view::summaries(&started.plugins), self.view)));
+        print(&format!("{text}\n{}\n", plugins_view::started(&started.plugins, self.view)));
         started.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
         print(&format!("listening on {}\n", url(started.address)));
         if self.answered {
@@ -87,7 +87,7 @@ impl Introduction<'_> {
             "config": self.origin.as_deref().map(shown),
             "store": shown(&self.store),
             "token_file": started.token_path.as_deref().map(shown),
-            "plugins": plugins_view::summaries(&started.plugins),
+            "plugins": started.plugins,
             "warnings": self.warnings.iter().chain(&started.warnings).collect::<Vec<_>>(),
         })
     }

@@ -2,7 +2,7 @@
 //! get.
 
 use super::args::Page;
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -38,6 +38,15 @@ pub(super) enum Audit {
         /// Only this action, such as plugins.enable
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         action: Option<String>,
+        /// Only deeds by this one, such as operator or signal
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+        actor: Option<String>,
+        /// done or refused
+        #[arg(long, hide_possible_values = true, value_parser = PossibleValuesParser::new(["done", "refused"]))]
+        outcome: Option<String>,
+        /// Only from then on, such as 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = NonEmptyStringValueParser::new())]
+        since: Option<String>,
         #[command(flatten)]
         page: Page,
     },
@@ -98,8 +107,9 @@ Example:
   arcuate audit list";
 
 pub(super) const AUDIT_LIST: &str = "\
-Example:
+Examples:
   arcuate audit list --action plugins.enable
+  arcuate audit list --outcome refused --since 2026-01-31T12:00:00Z
 
 JSON: {deeds: [{at, actor, origin, action, subject, outcome, detail}], cursor};
 the cursor is null on the last page";

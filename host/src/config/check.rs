@@ -24,7 +24,7 @@ pub(super) enum Checked {
 }
 
 impl PartialEq for Checked {
-    /// A whole number of seconds is the same with a point in it.
+    /// A whole number is the same with a point in it.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Flag(one), Self::Flag(other)) => one == other,
@@ -49,7 +49,7 @@ pub(super) fn check(name: &str, kind: &Kind, node: &Node, folder: &Path) -> Resu
         {
             Ok(Checked::Whole(*number))
         }
-        (Kind::Seconds(least, most), value) if (*least..=*most).contains(&as_float(value)) => {
+        (Kind::Time(_, least, most), value) if (*least..=*most).contains(&as_float(value)) => {
             Ok(Checked::Number(as_float(value)))
         }
         (_, Value::List(items)) if kind.is_list() => check_items(name, kind, items),
@@ -97,7 +97,7 @@ fn typed<'n>(kind: &Kind, node: &'n Node) -> Cow<'n, Value> {
     let read = match kind {
         Kind::Flag => meant.parse().ok().map(Value::Flag),
         Kind::Count(..) => meant.parse().ok().map(Value::Integer),
-        Kind::Seconds(..) => number(meant).map(Value::Float),
+        Kind::Time(..) => number(meant).map(Value::Float),
         _ if kind.is_list() => Some(Value::List(split(node, text, meant))),
         _ => None,
     };
@@ -156,7 +156,7 @@ fn plain_text(kind: &Kind, text: &str) -> Option<String> {
         Kind::Folder => (!text.contains('\0')).then(|| text.into()),
         Kind::Library => is_library(text).then(|| text.into()),
         Kind::Choice(known) => known.contains(&text).then(|| text.into()),
-        Kind::Secret | Kind::Flag | Kind::Seconds(..) | Kind::Count(..) => None,
+        Kind::Secret | Kind::Flag | Kind::Time(..) | Kind::Count(..) => None,
     }
 }
 

@@ -29,10 +29,18 @@ pub(super) enum Kind {
     Library,
     /// One of these.
     Choice(&'static [&'static str]),
-    /// Seconds, fractions allowed, from … to.
-    Seconds(f64, f64),
+    /// A time, fractions allowed, from … to.
+    Time(Unit, f64, f64),
     /// A whole number, from … to.
     Count(u32, u32),
+}
+
+/// What a time is counted in.
+#[derive(Clone, Copy)]
+pub(super) enum Unit {
+    Milliseconds,
+    Seconds,
+    Days,
 }
 
 pub(super) enum Preset {
@@ -44,8 +52,17 @@ pub(super) enum Preset {
 const HOUR: f64 = 3_600.0;
 const DAY: f64 = 86_400.0;
 /// A hundred years: what keeps longer keeps for ever.
-const DAYS: Kind = Kind::Count(0, 36_500);
+const DAYS: Kind = Kind::Time(Unit::Days, 0.0, 36_500.0);
 const RATE: Kind = Kind::Count(0, 1_000_000_000);
+
+const fn seconds(least: f64, most: f64) -> Kind {
+    Kind::Time(Unit::Seconds, least, most)
+}
+
+/// To be a part of `[[routes]]` as well.
+pub(super) const fn milliseconds(most: f64) -> Kind {
+    Kind::Time(Unit::Milliseconds, 0.0, most)
+}
 
 const fn key(section: &'static str, name: &'static str, kind: Kind, default: Preset) -> Key {
     Key { section, name, kind, default }
@@ -56,18 +73,18 @@ pub(super) const KEYS: &[Key] = &[
     key("server", "trusted_proxies", Kind::Networks, Preset::List(&[])),
     key("server", "cors_origins", Kind::Origins, Preset::List(&["*"])),
     key("server", "public_url", Kind::Url, Preset::Text("")),
-    key("server", "body_seconds", Kind::Seconds(0.1, HOUR), Preset::Whole(30)),
-    key("server", "shutdown_seconds", Kind::Seconds(0.0, HOUR), Preset::Whole(10)),
+    key("server", "body_seconds", seconds(0.1, HOUR), Preset::Whole(30)),
+    key("server", "shutdown_seconds", seconds(0.0, HOUR), Preset::Whole(10)),
     key("store", "path", Kind::Path, Preset::Text("data/arcuate.db")),
     key("store", "durability", Kind::Choice(&["full", "normal"]), Preset::Text("full")),
     key("store", "log_days", DAYS, Preset::Whole(0)),
-    key("store", "slow_ms", Kind::Count(0, 600_000), Preset::Whole(250)),
+    key("store", "slow_ms", milliseconds(600_000.0), Preset::Whole(250)),
     key("auth", "mode", Kind::Choice(&["lan", "token"]), Preset::Text("lan")),
     key("auth", "admin_token", Kind::Secret, Preset::Text("")),
     key("bridge", "api_key", Kind::Secret, Preset::Text("")),
     key("bridge", "admin_key", Kind::Secret, Preset::Text("")),
-    key("bridge", "session_timeout_seconds", Kind::Seconds(1.0, 365.0 * DAY), Preset::Whole(1800)),
-    key("bridge", "ack_seconds", Kind::Seconds(0.1, DAY), Preset::Whole(60)),
+    key("bridge", "session_timeout_seconds", seconds(0.001, 365.0 * DAY), Preset::Whole(1800)),
+    key("bridge", "ack_seconds", seconds(0.1, DAY), Preset::Whole(60)),
     key("limits", "messages_per_minute", RATE, Preset::Whole(60)),
     key("limits", "rooms_per_hour", RATE, Preset::Whole(10)),
     key("limits", "files_per_minute", RATE, Preset::Whole(10)),
@@ -76,15 +93,15 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "broadcasts_per_minute", RATE, Preset::Whole(10)),
     key("limits", "api_per_minute", RATE, Preset::Whole(600)),
     key("limits", "file_bytes", Kind::Count(1, 1 << 30), Preset::Whole(5 * 1024 * 1024)),
-    key("queue", "base_seconds", Kind::Seconds(0.0, DAY), Preset::Whole(5)),
-    key("queue", "cap_seconds", Kind::Seconds(0.0, 7.0 * DAY), Preset::Whole(300)),
+    key("queue", "base_seconds", seconds(0.0, DAY), Preset::Whole(5)),
+    key("queue", "cap_seconds", seconds(0.0, 7.0 * DAY), Preset::Whole(300)),
     key("queue", "max_attempts", Kind::Count(1, 1000), Preset::Whole(10)),
     key("queue", "keep_completed_days", DAYS, Preset::Whole(7)),
     key("queue", "keep_dead_days", DAYS, Preset::Whole(90)),
     key("plugins", "directory", Kind::Folder, Preset::Text("")),
-    key("plugins", "start_seconds", Kind::Seconds(0.1, HOUR), Preset::Whole(10)),
-    key("plugins", "stop_seconds", Kind::Seconds(0.0, HOUR), Preset::Whole(10)),
-    key("plugins", "restart_base_seconds", Kind::Seconds(0.01, 600.0), Preset::Whole(1)),
+    key("plugins", "start_seconds", seconds(0.1, HOUR), Preset::Whole(10)),
+    key("plugins", "stop_seconds", seconds(0.0, HOUR), Preset::Whole(10)),
+    key("plugins", "restart_base_seconds", seconds(0.01, 600.0), Preset::Whole(1)),
 ];
 
 pub(super) const INSTANCE_KEYS: &[&str] = &["enabled", "library", "settings"];
@@ -124,6 +141,16 @@ impl Key {
     }
 }
 
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "milliseconds",
+            Self::Seconds => "seconds",
+            Self::Days => "days",
+        }
+    }
+}
+
 impl Kind {
     pub(super) fn is_secret(&self) -> bool {
         matches!(self, Self::Secret)
@@ -146,7 +173,7 @@ impl Kind {
             Self::Flag => "true or false".into(),
             Self::Library => "a plugin's name without path, `lib` and `.so`, such as \"agent_invoker\"".into(),
             Self::Choice(known) => choices(known),
-            Self::Seconds(least, most) => format!("a number of seconds from {least} to {most}"),
+            Self::Time(unit, least, most) => format!("a number of {} from {least} to {most}", unit.name()),
             Self::Count(least, most) => format!("a whole number from {least} to {most}"),
         }
     }
@@ -181,7 +208,7 @@ mod tests {
 
     #[test]
     fn expected_reads_well() {
-        assert_eq!(Kind::Seconds(0.1, DAY).expected(), "a number of seconds from 0.1 to 86400");
+        assert_eq!(seconds(0.1, DAY).expected(), "a number of seconds from 0.1 to 86400");
         assert_eq!(Kind::Choice(&["full", "normal"]).expected(), "\"full\" or \"normal\"");
     }
 }

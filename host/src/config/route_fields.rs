@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::check::{Checked, check, meant};
 use super::instances::Instance;
-use super::keys::{Kind, ROUTE_KEYS};
+use super::keys::{Kind, ROUTE_KEYS, milliseconds};
 use super::mistake::{Mistake, Place, instead, listed, nearest, quoted, ticked};
 use super::node::{Entry, Node, Table, Value};
 use super::routes::{DM, EVERYWHERE, INBOX, Mode, ROOM, Route, RouteTarget, Trigger};
 
 const MODES: Kind = Kind::Choice(&["live", "echo", "listen"]);
 const TRIGGERS: Kind = Kind::Choice(&["all", "mention"]);
-const WINDOW: Kind = Kind::Count(0, 60_000);
+const WINDOW: Kind = milliseconds(60_000.0);
 const TURNS: Kind = Kind::Count(0, 60_000);
 /// Agents of one route, patterns of one list, characters of a name, of a pattern, and of a text that is said.
 const AGENTS: usize = 16;
@@ -46,7 +46,7 @@ pub(super) fn read(item: &Node, instances: &BTreeMap<String, Instance>) -> Resul
     let allow = fields.optional("allow", |node| patterns("allow", node));
     let deny = fields.optional("deny", |node| patterns("deny", node));
     let refusal = fields.optional("refusal", |node| said("refusal", node));
-    let merge_window = Duration::from_millis(fields.count("merge_window_ms", &WINDOW).into());
+    let merge_window = fields.milliseconds("merge_window_ms", &WINDOW);
     let max_turns_per_minute = fields.count("max_turns_per_minute", &TURNS);
     let apology = fields.optional("apology", |node| said("apology", node));
     if let (Some(from), Some((to, _))) = (&from, &to) {
@@ -92,6 +92,13 @@ impl Fields<'_> {
         self.optional(key, |node| match check(key, kind, node, "".as_ref())? {
             Checked::Text(text) => Ok(text),
             _ => Ok(String::new()),
+        })
+    }
+
+    fn milliseconds(&mut self, key: &str, kind: &Kind) -> Duration {
+        self.optional(key, |node| match check(key, kind, node, "".as_ref())? {
+            Checked::Number(number) => Ok(Duration::from_secs_f64(number / 1000.0)),
+            _ => Ok(Duration::ZERO),
         })
     }
 

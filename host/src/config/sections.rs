@@ -31,10 +31,12 @@ pub struct Server {
 pub struct Store {
     pub path: PathBuf,
     pub durability: Durability,
-    /// 0: for ever.
-    pub log_days: u32,
+    /// How long events are kept; 0: for ever.
+    #[serde(rename = "log_days", deserialize_with = "days")]
+    pub log: Duration,
     /// Commits and queries that take so long are told in the log; 0: none.
-    pub slow_ms: u32,
+    #[serde(rename = "slow_ms", deserialize_with = "milliseconds")]
+    pub slow: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -98,8 +100,11 @@ pub struct Queue {
     pub cap: Duration,
     /// At least 1.
     pub max_attempts: u32,
-    pub keep_completed_days: u32,
-    pub keep_dead_days: u32,
+    /// How long ended jobs are kept; 0: for ever.
+    #[serde(rename = "keep_completed_days", deserialize_with = "days")]
+    pub keep_completed: Duration,
+    #[serde(rename = "keep_dead_days", deserialize_with = "days")]
+    pub keep_dead: Duration,
 }
 
 /// The options of `[plugins]`; the instances are read apart, for their settings belong to the plugins.
@@ -126,7 +131,20 @@ pub(super) struct Sections {
     pub plugins: PluginOptions,
 }
 
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    time(deserializer, 0.001)
+}
+
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let seconds = f64::deserialize(deserializer)?;
-    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    time(deserializer, 1.0)
+}
+
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    time(deserializer, 86_400.0)
+}
+
+/// Fractions allowed, of so many seconds each.
+fn time<'de, D: Deserializer<'de>>(deserializer: D, unit: f64) -> Result<Duration, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(number * unit).map_err(serde::de::Error::custom)
 }

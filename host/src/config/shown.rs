@@ -84,7 +84,7 @@ impl Setting {
             Checked::Text(text) => json!(harmless(text)),
             Checked::Flag(flag) => json!(flag),
             Checked::Whole(number) => json!(number),
-            Checked::Number(number) => json!(number),
+            Checked::Number(number) => plain_number(*number),
             Checked::List(items) if self.is_secret => items.iter().map(|item| masked(item)).collect(),
             Checked::List(items) => items.iter().map(|item| harmless(item)).collect(),
         };
@@ -143,6 +143,13 @@ fn setting(entry: &Entry, schema: &Schema<'_>) -> (String, Json) {
     let key = spelled(&entry.key, &entry.place, schema);
     let below = schema.property(key);
     (key.into(), value(&entry.node, &below, looks_secret(key) || below.is_secret()))
+}
+
+/// A whole number without a point.
+pub fn plain_number(number: f64) -> Json {
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    let is_whole = number.fract() == 0.0 && number.abs() < EXACT;
+    if is_whole { json!(number as i64) } else { json!(number) }
 }
 
 /// As it is written: what a variable holds is nobody's business.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::keys::{INSTANCE_KEYS, KEYS, ROUTE_KEYS};
+use super::keys::{INSTANCE_KEYS, KEYS, Key, Kind, ROUTE_KEYS};
 use super::node::{Table, Value};
 use super::*;
 
@@ -176,6 +176,29 @@ fn route_with_all_its_rules_is_understood() {
     assert!(config.has_room_routes() && config.dm_route("helper").is_some() && config.dm_route("ada").is_none());
     assert!(config.route_for("bridge", "bridge").is_none(), "rooms are no platforms");
     assert!(!of("").config.has_room_routes());
+}
+
+#[test]
+fn every_time_may_have_a_fraction() {
+    let is_time = |key: &&Key| matches!(key.kind, Kind::Time(..));
+    for key in KEYS.iter().filter(|key| ["_seconds", "_ms", "_days"].iter().any(|end| key.name.ends_with(end))) {
+        assert!(is_time(&key), "{} takes whole numbers alone", key.path());
+    }
+    for key in KEYS.iter().filter(is_time) {
+        let text = format!("[{}]\n{} = 7.25", key.section, key.name);
+        let shown = of(&text).config.shown(|_| None);
+        let read = shown.iter().find(|shown| shown.key == key.path()).map(|shown| shown.value.clone());
+        assert_eq!(read, Some(serde_json::json!(7.25)), "{text}");
+    }
+    let text = "[store]\nlog_days = 0.5\nslow_ms = 0.5\n[bridge]\nsession_timeout_seconds = 0.25\n\
+                [queue]\nkeep_completed_days = 0.25\nkeep_dead_days = 1.5\n\
+                [[routes]]\nfrom = '*'\nto = 'assistant'\nmerge_window_ms = 0.5";
+    let config = of(text).config;
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    assert_eq!((config.store.log, config.store.slow), (hours(12), Duration::from_micros(500)));
+    assert_eq!(config.bridge.session_timeout, Duration::from_millis(250));
+    assert_eq!((config.queue.keep_completed, config.queue.keep_dead), (hours(6), hours(36)));
+    assert_eq!(config.routes[0].merge_window, Duration::from_micros(500));
 }
 
 #[test]

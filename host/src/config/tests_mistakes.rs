@@ -78,7 +78,7 @@ fn number_out_of_bounds() {
         "[queue]\nmax_attempts = 0",
         &["config.toml:2:16: `max_attempts` takes a whole number from 1 to 1000, not 0"],
     );
-    tells("[store]\nlog_days = -1", &["config.toml:2:12: `log_days` takes a whole number from 0 to 36500, not -1"]);
+    tells("[store]\nlog_days = -1", &["config.toml:2:12: `log_days` takes a number of days from 0 to 36500, not -1"]);
     tells(
         "[server]\nshutdown_seconds = inf",
         &["config.toml:2:20: `shutdown_seconds` takes a number of seconds from 0 to 3600, not inf"],

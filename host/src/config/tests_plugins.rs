@@ -166,14 +166,14 @@ fn route_from_a_room_without_a_name() {
 fn route_whose_rules_are_wrong() {
     tells(
         "[[routes]]\nfrom = '*'\nto = 'assistant'\ntrigger = 'some'\nallow = 'ann'\ndeny = ['', 3]\nrefusal = 1\n\
-         merge_window_ms = 0.5\nmax_turns_per_minute = -1\napology = []",
+         merge_window_ms = -0.5\nmax_turns_per_minute = -1\napology = []",
         &[
             "config.toml:4:11: `trigger` takes \"all\" or \"mention\", not \"some\"",
             "config.toml:5:9: `allow` takes a list of users' ids, where * stands for any text, such as [\"u-17\", \"staff-*\"], not \"ann\"",
             "config.toml:6:9: an id in `deny` has 1 to 255 bytes",
             "config.toml:6:13: `deny` takes a list of users' ids, where * stands for any text, such as [\"u-17\", \"staff-*\"], not 3",
             "config.toml:7:11: `refusal` takes a text, or \"\", not 1",
-            "config.toml:8:19: `merge_window_ms` takes a whole number from 0 to 60000, not 0.5",
+            "config.toml:8:19: `merge_window_ms` takes a number of milliseconds from 0 to 60000, not -0.5",
             "config.toml:9:24: `max_turns_per_minute` takes a whole number from 0 to 60000, not -1",
             "config.toml:10:11: `apology` takes a text, or \"\", not a list",
         ],

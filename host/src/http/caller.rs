@@ -1,6 +1,7 @@
 //! Who asks. In lan mode everybody is trusted to be who they say; in token mode the access token says it. The identity, the view and the
 //! room keys of a request are asked for here and nowhere else.
 
+use super::wording;
 use crate::access::{Grant, Scope};
 use crate::auth::{bearer, digest, same_key};
 use crate::config::AuthMode;
@@ -42,7 +43,7 @@ impl Caller {
     /// The identity that a body's field names (`sender`, mostly); 422 if it is missing and the caller has none of their own, 403 if it is
     /// somebody else's.
     pub fn identity(&self, field: &str, given: Option<String>) -> Result<String> {
-        let missing = || Error::Unprocessable(format!("missing field `{field}`"));
+        let missing = || Error::Unprocessable(wording::missing(field));
         match self {
             Self::Trusted | Self::Operator => given.ok_or_else(missing),
             Self::Token { name } => own(name, field, given.as_deref()),
@@ -170,10 +171,7 @@ mod tests {
     #[test]
     fn operator_acts_as_anybody_but_has_no_name_of_their_own() {
         assert_eq!(Caller::Operator.identity("sender", Some("bob".into())), Ok("bob".into()));
-        assert_eq!(
-            Caller::Operator.identity("sender", None),
-            Err(Error::Unprocessable("missing field `sender`".into()))
-        );
+        assert_eq!(Caller::Operator.identity("sender", None), Err(Error::Unprocessable(wording::missing("sender"))));
         assert_eq!(Caller::Operator.optional_identity(None), Ok(None));
         assert_eq!((Caller::Operator.viewer(), Caller::Operator.export_viewer()), (Viewer::Nobody, Viewer::Everyone));
     }

@@ -3,6 +3,7 @@
 use super::LARGEST_BODY;
 use super::patience::TooSlow;
 use super::values::bounded_values;
+use super::wording::worded;
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
 use axum::body::Bytes;
@@ -122,12 +123,9 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        let text = inner.to_string();
-        let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
         match inner.classify() {
-            serde_json::error::Category::Data if path == "." => Error::Unprocessable(text.to_owned()),
-            serde_json::error::Category::Data => Error::Unprocessable(format!("{path}: {text}")),
-            _ => Error::Invalid(format!("The body is not JSON: {text}")),
+            serde_json::error::Category::Data => Error::Unprocessable(worded(&path, &inner.to_string())),
+            _ => Error::Invalid(format!("The body is not JSON: {inner}")),
         }
     })
 }
@@ -294,9 +292,9 @@ mod tests {
 
     #[test]
     fn body_errors_name_the_field() {
-        assert_eq!(error("{}"), Error::Unprocessable("missing field `sender`".into()));
-        assert_eq!(error("[1]"), Error::Unprocessable("[0]: invalid type: integer `1`, expected a string".into()));
-        let mistyped = Error::Unprocessable("sender: invalid type: integer `1`, expected a string".into());
+        assert_eq!(error("{}"), Error::Unprocessable("missing field `sender`: the body must have it".into()));
+        assert!(matches!(error("[1]"), Error::Unprocessable(_)));
+        let mistyped = Error::Unprocessable("sender: must be a string, not 1".into());
         assert_eq!(error(r#"{"sender":1}"#), mistyped);
         assert!(matches!(error(r#"{"sender":1"#), Error::Invalid(_)), "syntax comes first");
         assert!(matches!(error(""), Error::Invalid(_)));

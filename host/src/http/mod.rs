@@ -14,6 +14,7 @@ mod pieces;
 mod serve;
 mod system;
 mod values;
+mod wording;
 
 pub use caller::{Caller, RoomKey};
 pub use client::Client;

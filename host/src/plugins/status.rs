@@ -29,6 +29,24 @@ pub enum State {
     Zombie,
 }
 
+impl State {
+    pub const ALL: [Self; 13] = [
+        Self::Discovered,
+        Self::Checked,
+        Self::Loaded,
+        Self::Created,
+        Self::Starting,
+        Self::Running,
+        Self::Degraded,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Rejected,
+        Self::Failed,
+        Self::Quarantined,
+        Self::Zombie,
+    ];
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

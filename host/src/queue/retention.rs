@@ -1,7 +1,7 @@
 //! How long ended jobs are kept: `[queue] keep_completed_days` and `keep_dead_days`, looked at once at the start and every hour. They go in
 //! small writes with pauses between them, so that nobody waits for a million rows.
 
-use crate::clock::{self, Micros, pause_after};
+use crate::clock::{self, pause_after};
 use crate::config::{self, Live};
 use crate::error::Result;
 use crate::store::{State, Store};
@@ -13,7 +13,6 @@ use tokio::time::sleep;
 const PERIOD: Duration = Duration::from_secs(3600);
 /// While the store cannot be written.
 const PATIENCE: Duration = Duration::from_secs(60);
-const DAY: Micros = 24 * 3_600_000_000;
 
 /// Goes on until the host ends.
 pub async fn run(store: Store, live: Arc<Live>, mut stopping: watch::Receiver<bool>) {
@@ -55,13 +54,11 @@ impl Removed {
 /// Removes what is beyond its days; 0 days keep it for ever. Ends soon after `most` jobs.
 pub async fn sweep(store: &Store, queue: &config::Queue, most: usize) -> Result<Removed> {
     let mut removed = Removed::default();
-    for (state, days) in [
-        (State::Completed, queue.keep_completed_days),
-        (State::Failed, queue.keep_dead_days),
-        (State::Flushed, queue.keep_dead_days),
-    ] {
+    for (state, keep) in
+        [(State::Completed, queue.keep_completed), (State::Failed, queue.keep_dead), (State::Flushed, queue.keep_dead)]
+    {
         let left = most.saturating_sub(removed.all());
-        let (count, more) = remove(store, state, days, left).await?;
+        let (count, more) = remove(store, state, keep, left).await?;
         match state {
             State::Completed => removed.completed = count,
             State::Failed => removed.failed = count,
@@ -81,9 +78,9 @@ pub async fn sweep(store: &Store, queue: &config::Queue, most: usize) -> Result<
 }
 
 /// How many went, and whether there may be more.
-async fn remove(store: &Store, state: State, days: u32, most: usize) -> Result<(usize, bool)> {
-    let (mut all, mut more) = (0, days > 0);
-    let before = clock::now().saturating_sub(Micros::from(days) * DAY);
+async fn remove(store: &Store, state: State, keep: Duration, most: usize) -> Result<(usize, bool)> {
+    let (mut all, mut more) = (0, !keep.is_zero());
+    let before = clock::now().saturating_sub(clock::micros(keep));
     while more && all < most {
         let begun = Instant::now();
         let (removed, goes_on) = store.write_patiently(move |tx| tx.remove_ended(state, before)).await?;

@@ -73,6 +73,16 @@ pub struct DeedRow {
     pub detail: String,
 }
 
+/// Which deeds; all fields together.
+#[derive(Debug, Clone, Default)]
+pub struct DeedFilter {
+    pub action: Option<String>,
+    pub actor: Option<String>,
+    pub was_done: Option<bool>,
+    /// At this time or later.
+    pub since: Option<Micros>,
+}
+
 impl Deed {
     /// One that was done.
     pub fn done(actor: &Actor, action: &'static str, subject: impl Into<String>, detail: Value) -> Self {
@@ -143,11 +153,10 @@ impl Tx<'_> {
             return Ok(row);
         }
         let subject = bounded_subject(&deed.subject);
-        let outcome = if deed.was_done { "done" } else { "refused" };
         let now = self.stamp();
         self.execute(
             "insert into audit (at, actor, origin, action, subject, outcome, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome, detail],
+            params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome(deed.was_done), detail],
         )?;
         let newest = self.connection.last_insert_rowid();
         self.execute("delete from audit where key <= ?1", [newest - KEPT])?;
@@ -156,39 +165,26 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// Newest first, below `before`; of one action, or of all.
-    pub fn audit(&self, action: Option<&str>, before: i64, limit: u32) -> Result<Vec<DeedRow>> {
-        let row = |row: &Row<'_>| {
-            Ok(DeedRow {
-                key: row.get(0)?,
-                at: row.get(1)?,
-                actor: Actor { name: row.get(2)?, origin: row.get(3)? },
-                action: row.get(4)?,
-                subject: row.get(5)?,
-                was_done: row.get::<_, String>(6)? == "done",
-                detail: row.get(7)?,
-            })
-        };
-        const COLUMNS: &str = "select key, at, actor, origin, action, subject, outcome, detail from audit";
-        let rows = match action {
-            Some(action) => {
-                let sql = format!("{COLUMNS} where action = ?1 and key < ?2 order by key desc limit ?3");
-                let mut statement = self.prepare(&sql)?;
-                let rows = statement.query_map(params![action, before, limit], row).map_err(sql_error)?;
-                rows.collect::<rusqlite::Result<_>>()
-            }
-            None => {
-                let sql = format!("{COLUMNS} where key < ?1 order by key desc limit ?2");
-                let mut statement = self.prepare(&sql)?;
-                let rows = statement.query_map(params![before, limit], row).map_err(sql_error)?;
-                rows.collect::<rusqlite::Result<_>>()
-            }
-        };
-        rows.map_err(sql_error)
+    /// Newest first, below `before`. What does not fit is passed over: the record is bounded, so that is never long.
+    pub fn audit(&self, filter: &DeedFilter, before: i64, limit: u32) -> Result<Vec<DeedRow>> {
+        let of_action = if filter.action.is_some() { "action = ?3" } else { "?3 is null" };
+        let sql = format!(
+            "select key, at, actor, origin, action, subject, outcome, detail from audit
+             where {of_action} and key < ?1 and (?4 is null or actor = ?4) and (?5 is null or outcome = ?5)
+               and (?6 is null or at >= ?6)
+             order by key desc limit ?2"
+        );
+        let outcome = filter.was_done.map(outcome);
+        let mut statement = self.prepare(&sql)?;
+        let rows = statement
+            .query_map(params![before, limit, filter.action, filter.actor, outcome, filter.since], deed_row)
+            .map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
     /// The newest deed of these that was not finished, to go on with: its row and its detail.
     pub fn unfinished_deed(&self, actor: &Actor, action: &str, subject: &str) -> Result<Option<(i64, Value)>> {
-        let rows = self.audit(Some(action), i64::MAX, LOOKED_AT)?;
+        let rows =
+            self.audit(&DeedFilter { action: Some(action.into()), ..DeedFilter::default() }, i64::MAX, LOOKED_AT)?;
         let subject = bounded_subject(subject);
         let same = rows.into_iter().filter(|row| row.was_done && row.actor == *actor && row.subject == subject);
         let detail = |row: DeedRow| Some((row.key, serde_json::from_str::<Value>(&row.detail).ok()?));
@@ -216,4 +212,20 @@ fn bounded(detail: &Value) -> String {
     kept.insert("left_out".into(), "too long".into());
     let text = Value::Object(kept).to_string();
     if text.len() <= DETAIL { text } else { json!({ "left_out": "too long" }).to_string() }
+}
+
+fn outcome(was_done: bool) -> &'static str {
+    if was_done { "done" } else { "refused" }
+}
+
+fn deed_row(row: &Row<'_>) -> rusqlite::Result<DeedRow> {
+    Ok(DeedRow {
+        key: row.get(0)?,
+        at: row.get(1)?,
+        actor: Actor { name: row.get(2)?, origin: row.get(3)? },
+        action: row.get(4)?,
+        subject: row.get(5)?,
+        was_done: row.get::<_, String>(6)? == "done",
+        detail: row.get(7)?,
+    })
 }

@@ -22,7 +22,7 @@ pub struct Arrival {
     pub username: String,
     pub display_name: String,
     pub conversation: String,
-    /// None: each one is new.
+    /// None: each one is new, and its number in the log is its id.
     pub external_id: Option<String>,
     pub content: String,
     pub metadata: Map<String, Value>,
@@ -67,6 +67,7 @@ impl Tx<'_> {
         let metadata = Value::Object(metadata(arrival));
         let draft =
             Draft::new(conversation.room.id, &arrival.display_name, &arrival.content, &metadata, Some("human"))?;
+        let draft = if external_id.is_none() { draft.numbered() } else { draft };
         let message = self.insert_message(&conversation.room, &draft, Some(profile.key), None)?;
         if let Some(external_id) = external_id {
             let sql = "update ingested set seq = ?3 where instance = ?1 and external_id = ?2";
@@ -191,8 +192,6 @@ fn metadata(arrival: &Arrival) -> Map<String, Value> {
         ("conversation", &arrival.conversation),
     ];
     metadata.extend(own.into_iter().map(|(key, value)| (key.into(), Value::from(value.as_str()))));
-    if let Some(external_id) = &arrival.external_id {
-        metadata.insert("external_id".into(), external_id.as_str().into());
-    }
+    metadata.insert("external_id".into(), arrival.external_id.as_deref().unwrap_or_default().into());
     metadata
 }

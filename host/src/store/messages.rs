@@ -113,7 +113,12 @@ pub struct Draft {
     pub(super) mentions: Vec<Mention>,
     /// The message's JSON without its end.
     head: String,
+    /// Where in it the message's number belongs, of one that has no other id on its platform.
+    number_at: Option<usize>,
 }
+
+/// How the place of a message's own number stands in its metadata.
+const NUMBERED: &str = "\"external_id\":\"\"";
 
 #[derive(Serialize)]
 struct Head<'a> {
@@ -134,7 +139,15 @@ impl Draft {
         head.pop();
         let (sender, content, sender_type) = (sender.into(), content.to_owned(), sender_type.map(Into::into));
         let mentions = mentions_in(&content);
-        Ok(Self { id, room, sender, content, sender_type, mentions, head })
+        Ok(Self { id, room, sender, content, sender_type, mentions, head, number_at: None })
+    }
+
+    /// The empty `external_id` of its metadata becomes the message's number.
+    #[must_use]
+    pub(super) fn numbered(self) -> Self {
+        // Inside a text its quotes would be escaped.
+        let number_at = self.head.rfind(NUMBERED).map(|at| at + NUMBERED.len() - 1);
+        Self { number_at, ..self }
     }
 
     /// Whether this was to say in this room what that message says.
@@ -144,7 +157,10 @@ impl Draft {
 
     fn finish(&self, created_at: Micros, reply_to: Option<MessageId>, seq: i64) -> String {
         let reply = reply_to.map(|id| format!(",\"reply_to\":\"{id}\"")).unwrap_or_default();
-        format!("{},\"created_at\":\"{}\"{reply},\"seq\":{seq}}}", self.head, clock::format(created_at))
+        let time = clock::format(created_at);
+        let (head, rest) = self.head.split_at(self.number_at.unwrap_or_default());
+        let number = self.number_at.map(|_| seq.to_string()).unwrap_or_default();
+        format!("{head}{number}{rest},\"created_at\":\"{time}\"{reply},\"seq\":{seq}}}")
     }
 }
 

@@ -75,7 +75,7 @@ mod webhooks;
 mod writer;
 
 pub use activity::ActivityQuery;
-pub use audit::{Actor, Deed, DeedRow};
+pub use audit::{Actor, Deed, DeedFilter, DeedRow};
 pub use backlog::Backlog;
 pub use blobs::{Hash, Incoming, Received, hex};
 
@@ -127,7 +127,7 @@ pub use threads::{Reply, Thread};
 pub use tokens::TokenRow;
 pub use turns::{Asked, Refusal, Turn};
 pub use unread::UnreadRoom;
-pub use users::{ProfileRow, UserRow};
+pub use users::{ProfileRow, UserFilter, UserRow};
 pub use webhook_deliveries::{DeliveryFilter, DeliveryRow, unknown_delivery};
 pub use webhooks::{EventFilter, NewWebhook, WebhookChange, WebhookRow, names, webhook_events};
 pub use writer::Tx;

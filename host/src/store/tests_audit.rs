@@ -12,7 +12,7 @@ pub(super) async fn use_all(store: &Store) {
         Deed::done(&actor, "plugins.enable", "long", json!("x".repeat(10_000))),
     ];
     store.write(move |tx| deeds.iter().try_for_each(|deed| tx.audit(deed))).await.unwrap();
-    let rows = store.read(|read| read.audit(None, i64::MAX, 10)).await.unwrap();
+    let rows = store.read(|read| read.audit(&DeedFilter::default(), i64::MAX, 10)).await.unwrap();
     assert_eq!(rows.len(), 3, "newest first: {rows:?}");
     assert_eq!(
         (rows[0].detail.as_str(), rows[1].subject.len(), rows[1].was_done),
@@ -26,8 +26,22 @@ pub(super) async fn use_all(store: &Store) {
     let counts = vec![("assistant".to_owned(), State::Pending.name().to_owned(), 1)];
     store.read(move |read| read.oldest_jobs(&counts)).await.unwrap();
     store.read(health::use_all).await.unwrap();
-    let enabled = store.read(move |read| read.audit(Some("plugins.enable"), rows[0].key, 10)).await.unwrap();
+    let filter = DeedFilter { action: Some("plugins.enable".into()), ..DeedFilter::default() };
+    let newest = rows[0].clone();
+    let enabled = store.read(move |read| read.audit(&filter, rows[0].key, 10)).await.unwrap();
     assert_eq!(enabled.iter().map(|row| row.subject.as_str()).collect::<Vec<_>>(), ["web_chat"]);
+    let filters = [
+        (DeedFilter { actor: Some("operator".into()), ..DeedFilter::default() }, 3),
+        (DeedFilter { actor: Some("signal".into()), ..DeedFilter::default() }, 0),
+        (DeedFilter { was_done: Some(false), ..DeedFilter::default() }, 1),
+        (DeedFilter { since: Some(newest.at), ..DeedFilter::default() }, 1),
+        (DeedFilter { since: Some(newest.at + 1), ..DeedFilter::default() }, 0),
+    ];
+    for (filter, count) in filters {
+        let shown = format!("{filter:?}");
+        let found = store.read(move |read| read.audit(&filter, i64::MAX, 10)).await.unwrap();
+        assert_eq!(found.len(), count, "{shown}");
+    }
 }
 
 fn open(folder: &tempfile::TempDir) -> Store {
@@ -52,7 +66,7 @@ async fn deed_in_steps_keeps_its_row_and_nobody_elses() {
     assert_eq!((unfinished(&bob, "all").await, unfinished(&ada, "state=failed").await), (None, None));
     assert_eq!(write(Some(row), step(&ada, 2)).await, row);
     assert_eq!(unfinished(&ada, "all").await, None, "it came to its end");
-    let rows = store.read(|read| read.audit(None, i64::MAX, 9)).await.unwrap();
+    let rows = store.read(|read| read.audit(&DeedFilter::default(), i64::MAX, 9)).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.detail.as_str()).collect::<Vec<_>>(), ["{\"affected\":2}"]);
     assert!(write(Some(row + 100), step(&ada, 3)).await > row, "a row that has gone is made again");
 }
@@ -64,7 +78,7 @@ async fn detail_that_is_too_long_keeps_its_counts() {
     let detail = json!({ "affected": 7, "error": "x".repeat(9000), "selection": { "lane": "y".repeat(9000) } });
     let deed = Deed::done(&Actor::operator("command line"), "queue.flush", "all", detail).unfinished();
     store.write(move |tx| tx.audit(&deed)).await.unwrap();
-    let rows = store.read(|read| read.audit(None, i64::MAX, 9)).await.unwrap();
+    let rows = store.read(|read| read.audit(&DeedFilter::default(), i64::MAX, 9)).await.unwrap();
     let kept = json!({ "affected": 7, "error": "x".repeat(300), "left_out": "too long", "unfinished": true });
     assert_eq!(rows[0].detail, kept.to_string());
 }
@@ -76,6 +90,6 @@ async fn record_of_deeds_keeps_the_newest() {
     let actor = Actor { name: "signal".into(), origin: String::new() };
     let deeds: Vec<Deed> = (0..80).map(|number| Deed::done(&actor, "reload", number.to_string(), json!({}))).collect();
     store.write(move |tx| deeds.iter().try_for_each(|deed| tx.audit(deed))).await.unwrap();
-    let rows = store.read(|read| read.audit(None, i64::MAX, 100)).await.unwrap();
+    let rows = store.read(|read| read.audit(&DeedFilter::default(), i64::MAX, 100)).await.unwrap();
     assert_eq!((rows.len(), rows[0].subject.as_str(), rows[49].subject.as_str()), (50, "79", "30"));
 }

@@ -56,6 +56,7 @@ fn store() -> (tempfile::TempDir, Store) {
 
 /// Every statement of the slice, for the query plans.
 pub(super) async fn use_all(store: &Store) {
+    found(store, UserFilter { part: Some("ada".into()), ..UserFilter::default() }, 10).await;
     arrive(store, "site", "ada", "s1", "hello").await;
     let group = arrive(store, "chat", "ada_l", "group", "one").await.unwrap().room_id;
     arrive(store, "chat", "bob", "group", "two").await;
@@ -134,6 +135,46 @@ async fn sends(store: &Store) {
 async fn conversation(store: &Store, external: &'static str) -> ConversationId {
     let rows = store.read(|read| read.conversations(&ConversationFilter::default(), None, 100)).await.unwrap();
     rows.into_iter().find(|row| row.external_id == external).unwrap().id
+}
+
+/// Ids of the platform's users who fit, page by page, until there are no more.
+async fn found(store: &Store, filter: UserFilter, limit: usize) -> Vec<String> {
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let asked = filter.clone();
+        let (page, next) = store.read(move |read| read.find_users(&asked, before, limit)).await.unwrap();
+        assert!(page.len() <= limit, "{page:?}");
+        found.extend(page.into_iter().map(|user| user.profiles[0].platform_user_id.clone()));
+        match next {
+            Some(next) => before = Some(next),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn people_are_found_by_platform_id_and_a_part_of_their_names() {
+    let (_folder, store) = store();
+    for number in 0..70 {
+        let platform = if number % 30 == 0 { "rare" } else { "usual" };
+        arrive(&store, platform, &format!("U{number}"), &format!("with {number}"), "hello").await;
+    }
+    let text = |text: &str| Some(text.to_owned());
+    let rare = UserFilter { platform: text("rare"), ..UserFilter::default() };
+    for limit in [1, 2, 10] {
+        assert_eq!(found(&store, rare.clone(), limit).await, ["U60", "U30", "U0"]);
+    }
+    let named = UserFilter { part: text("of u6"), ..UserFilter::default() };
+    assert_eq!(found(&store, named, 4).await.len(), 11, "U6 and U60 to U69");
+    let one = UserFilter { platform_user_id: text("U7"), ..UserFilter::default() };
+    assert_eq!(found(&store, one.clone(), 10).await, ["U7"]);
+    for (platform, expected) in [("usual", 1), ("rare", 0)] {
+        let exact = UserFilter { platform: text(platform), ..one.clone() };
+        assert_eq!(found(&store, exact, 10).await.len(), expected, "{platform}");
+    }
+    let (a, b) = (user(&store, "usual", "U1").await, user(&store, "rare", "U30").await);
+    store.write(move |tx| tx.merge_people(b, a)).await.unwrap();
+    assert_eq!(found(&store, rare, 10).await, ["U60", "U1", "U0"], "of a merged person whoever has the profile");
 }
 
 #[tokio::test]

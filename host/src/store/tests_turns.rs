@@ -312,7 +312,7 @@ async fn cancelled_turn_has_failed_and_its_worker_is_refused() {
     assert!(fixture.texts(arrived.room_id).await.is_empty());
     let again = fixture.store.write(move |tx| tx.cancel_turn(id, &operator())).await;
     assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
-    let deeds = fixture.store.read(|read| read.audit(None, i64::MAX, 9)).await.unwrap();
+    let deeds = fixture.store.read(|read| read.audit(&DeedFilter::default(), i64::MAX, 9)).await.unwrap();
     assert_eq!((deeds.len(), deeds[0].action.as_str()), (1, "turns.cancel"));
 }
 

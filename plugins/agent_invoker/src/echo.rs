@@ -14,8 +14,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let delay = Duration::from_millis(settings.delay_ms);
-        Self { delay, fail_every: settings.fail_every, calls: AtomicU64::new(0) }
+        Self { delay: settings.delay(), fail_every: settings.fail_every, calls: AtomicU64::new(0) }
     }
 
     pub(crate) async fn answer(&self, prompt: String) -> Outcome {

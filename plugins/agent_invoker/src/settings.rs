@@ -121,8 +121,8 @@ pub(crate) struct Settings {
     #[schemars(range(max = 86_400), extend("exclusiveMinimum" = 0))]
     pub breaker_seconds: f64,
     /// `echo`: wait before answering.
-    #[schemars(range(max = 600_000))]
-    pub delay_ms: u64,
+    #[schemars(range(min = 0, max = 600_000))]
+    pub delay_ms: f64,
     /// `echo`: every n-th turn fails once and is tried again; 0 = none.
     pub fail_every: u64,
 }
@@ -148,7 +148,7 @@ impl Default for Settings {
             on_uncertain: OnUncertain::Retry,
             breaker_failures: 5,
             breaker_seconds: 30.0,
-            delay_ms: 0,
+            delay_ms: 0.0,
             fail_every: 0,
         }
     }
@@ -162,7 +162,7 @@ impl Settings {
             return Err(Error::new(text));
         }
         self.breaker_rest()?;
-        if self.backend == Kind::Echo && Duration::from_millis(self.delay_ms) >= self.timeout()? {
+        if self.backend == Kind::Echo && self.delay() >= self.timeout()? {
             return Err(Error::new("delay_ms: it must be shorter than timeout, or no turn would ever end"));
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Settings {
             "agent_id" => !self.agent_id.is_empty(),
             "scope" => self.scope != Scope::default(),
             "command" => !self.command.is_empty(),
-            "delay_ms" => self.delay_ms > 0,
+            "delay_ms" => self.delay_ms > 0.0,
             "fail_every" => self.fail_every > 0,
             _ => false,
         }
@@ -204,6 +204,11 @@ impl Settings {
 
     pub(crate) fn timeout(&self) -> Result<Duration> {
         seconds("timeout", self.timeout)
+    }
+
+    /// No time at all where it is none.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::try_from_secs_f64(self.delay_ms / 1000.0).unwrap_or_default()
     }
 
     pub(crate) fn breaker_rest(&self) -> Result<Duration> {

@@ -29,6 +29,8 @@ async fn deeds_are_listed_filtered_and_paged() {
     );
     host.get("/api/v1/admin/audit").await.is(401);
     host.operator().get("/api/v1/admin/audit?cursor=x").await.is(400);
+    host.operator().get("/api/v1/admin/audit?outcome=maybe").await.refused(400, "done or refused");
+    host.operator().get("/api/v1/admin/audit?since=yesterday").await.refused(400, "'since'");
     let api = host.operator().get("/api/v1/admin/audit").await.ok();
     for situation in Situation::BOTH {
         situation.of(&mut host).await;
@@ -43,6 +45,16 @@ async fn deeds_are_listed_filtered_and_paged() {
         assert_eq!(rest["deeds"].as_array().map(Vec::len), Some(2));
         let filtered = arcuate(host.setup(), &["audit", "list", "--action", "queue.retry", "--json"]).json();
         assert_eq!(filtered["deeds"], json!([page["deeds"][1]]));
+        for (option, value, count) in [
+            ("--outcome", "refused", 1),
+            ("--actor", "operator", 3),
+            ("--actor", "signal", 0),
+            ("--since", "2027-01-15T08:00:00Z", 3),
+            ("--since", "2027-01-15T08:00:01Z", 0),
+        ] {
+            let found = arcuate(host.setup(), &["audit", "list", option, value, "--json"]).json();
+            assert_eq!(found["deeds"].as_array().map(Vec::len), Some(count), "{option} {value}: {found}");
+        }
         let table = arcuate(host.setup(), &["audit", "list"]).done();
         let lines: Vec<_> = table.lines().collect();
         assert!(lines[0].starts_with("WHEN") && lines[0].ends_with("DETAIL"), "{table}");

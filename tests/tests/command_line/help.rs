@@ -99,6 +99,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_opened() {
         (&["rooms", "rotate-key"], "<NAME>"),
         (&["users", "merge", "one"], "<INTO>"),
         (&["send", "words"], "--conversation"),
+        (&["send", "words"], "send [OPTIONS] --platform <PLATFORM> --user <ID> <TEXT>"),
         (&["send", "--platform", "web_chat", "words"], "--user"),
         (&["send", "--conversation", "x", "--platform", "y", "--user", "z", "words"], "cannot be used"),
         (&["conversations", "list", "--state", "closed"], "taken"),

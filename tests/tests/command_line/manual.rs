@@ -40,6 +40,11 @@ fn manual_has_a_page_for_each_command() {
     }
     let list = fs::read_to_string(folder.join("arcuate-queue-list.1")).expect("a page");
     assert!(list.contains("arcuate\\-queue\\-list") && list.contains("Example"), "{list}");
+    let title = list.lines().find(|line| line.starts_with(".TH ")).expect("a title");
+    assert!(title.contains("\"arcuate 0.1.0\"") && title.contains("2026"), "version and date: {title}");
+    for option in ["\\-\\-config\\fR \\fIPATH\\fR]", "\\-\\-limit\\fR \\fIN\\fR]", "\\-\\-older\\-than\\fR \\fI"] {
+        assert!(list.contains(option), "no {option}: {list}");
+    }
     let json = arcuate(&setup, &["man", "--output", "pages/man1", "--json"]).json();
     assert_eq!(json["pages"], serde_json::json!(written));
 }

@@ -44,6 +44,32 @@ async fn users_are_listed_with_their_profiles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_are_found_by_platform_id_and_name() {
+    let mut host = host_with_visitors(3).await;
+    let all = host.operator().get("/api/v1/admin/users").await.ok();
+    let (one, id) = (&all["users"][1], all["users"][1]["profiles"][0]["platform_user_id"].as_str().expect("an id"));
+    let page = host.operator().get("/api/v1/admin/users?platform=bridge&limit=2").await.ok();
+    let rest = format!("/api/v1/admin/users?platform=bridge&cursor={}", page["cursor"].as_str().expect("a cursor"));
+    assert_eq!(list(&host.operator().get(&rest).await.ok(), "users")[..], all["users"].as_array().expect("all")[2..]);
+    for situation in Situation::BOTH {
+        situation.of(&mut host).await;
+        for options in [
+            &["--platform-user-id", id][..],
+            &["--platform", "bridge", "--user", id],
+            &["--q", &id[..8].to_uppercase()],
+            &["--platform", "bridge", "--q", id, "--limit", "1"],
+        ] {
+            let found = arcuate(host.setup(), &[&["users", "list", "--json"], options].concat()).json();
+            assert_eq!(list(&found, "users"), std::slice::from_ref(one), "{options:?}");
+        }
+        for options in [["--platform", "elsewhere"], ["--q", "no such name"], ["--platform-user-id", "nobody"]] {
+            let none = arcuate(host.setup(), &[&["users", "list"][..], &options].concat()).done();
+            assert_eq!(none, "nobody else\n", "{options:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conversations_are_listed_and_narrowed() {
     let mut host = host_with_visitors(2).await;
     let api = host.operator().get("/api/v1/admin/conversations").await.ok();

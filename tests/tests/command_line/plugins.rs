@@ -44,6 +44,30 @@ async fn list_has_states_and_reasons_in_both_situations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn list_of_the_api_has_pages_and_states() {
+    let host = Host::start(MIXED).await;
+    let operator = host.operator();
+    let all = states(&operator.get("/api/v1/admin/plugins").await.ok());
+    let (mut found, mut query) = (Vec::new(), "limit=2".to_owned());
+    loop {
+        let page = operator.get(&format!("/api/v1/admin/plugins?{query}")).await.ok();
+        found.push(states(&page));
+        let Some(cursor) = page["cursor"].as_str() else { break };
+        query = format!("limit=2&cursor={cursor}");
+    }
+    assert_eq!((found.concat(), found.len()), (all, 3));
+    let failed = operator.get("/api/v1/admin/plugins?state=failed").await.ok();
+    assert_eq!((states(&failed), &failed["cursor"]), (vec![("shop".into(), "Failed".into())], &Value::Null));
+    operator.get("/api/v1/admin/plugins?state=fine").await.refused(400, "Running, Degraded");
+    operator.get("/api/v1/admin/plugins?cursor=x").await.refused(400, "'cursor'");
+    for (list, filter, name) in [("routes", "from=bridge", "routes"), ("config", "section=limits", "settings")] {
+        let page = operator.get(&format!("/api/v1/admin/{list}?{filter}&limit=1")).await.ok();
+        assert_eq!(page[name].as_array().map(Vec::len), Some(1), "{page}");
+        assert!(page.get("cursor").is_some(), "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_adds_the_other_libraries_of_the_directory() {
     let mut host = Host::start("").await;
     std::fs::write(host.folder().join("bin/libnotes.so"), "no library").expect("a file");

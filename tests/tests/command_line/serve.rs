@@ -53,8 +53,16 @@ async fn defaults_are_said_and_json_is_one_line() {
     let state = |index: usize| (&line["plugins"][index]["name"], &line["plugins"][index]["state"]);
     assert_eq!(
         [state(0), state(1)],
-        [(&json!("assistant"), &json!("Running")), (&json!("web_chat"), &json!("disabled"))]
+        [(&json!("assistant"), &json!("Running")), (&json!("web_chat"), &json!("Checked"))]
     );
+    let listed = arcuate(&setup, &["plugins", "list", "--json"]).json();
+    for (told, listed) in
+        line["plugins"].as_array().expect("plugins").iter().zip(listed["plugins"].as_array().expect("plugins"))
+    {
+        for field in ["name", "library", "version", "enabled", "state", "reason"] {
+            assert_eq!(told[field], listed[field], "{field}: {told} and {listed}");
+        }
+    }
     kill(child);
 
     let mut command = super::command(&setup, &[]);

@@ -61,7 +61,7 @@ impl<'v> Lines<'v> {
 
     fn composed(&self, event: &str, seq: Option<i64>, room: &str, data: &Value) -> String {
         let number = seq.map_or_else(|| "-".into(), |seq| seq.to_string());
-        let (time, event, room) = (time(data), harmless::line(event), cut(&harmless::line(room), ROOM));
+        let (time, event, room) = (time(data, seq), harmless::line(event), cut(&harmless::line(room), ROOM));
         // In line with each other, unless that leaves no room for what is said.
         let is_narrow = self.view.width.is_some_and(|width| width < NARROW);
         let in_line = |text: &str| if is_narrow { text.to_owned() } else { padded(text, ROOM) };
@@ -115,11 +115,14 @@ fn start(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-/// `12:00:00`, in UTC; of an event without a time it is now.
-fn time(data: &Value) -> String {
+/// `12:00:00`, in UTC. What happens right now and is not stored has no number: its time is now. A stored event without a time of its own may
+/// be of long ago, so nothing is said of that.
+fn time(data: &Value, seq: Option<i64>) -> String {
+    const UNKNOWN: &str = "        ";
     let told = TIMES.iter().find_map(|name| clock::parse(data[*name].as_str()?));
-    let whole = clock::format(told.unwrap_or_else(clock::now));
-    whole.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default().into()
+    let Some(at) = told.or_else(|| seq.is_none().then(clock::now)) else { return UNKNOWN.into() };
+    let whole = clock::format(at);
+    whole.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or(UNKNOWN).into()
 }
 
 /// `ada: Hello`
@@ -147,6 +150,8 @@ mod tests {
         let line = Lines::new(&narrow).composed("message", Some(7), "台所と食堂と居間と庭", &data);
         assert_eq!(line, "       7 12:00:00 台所と食堂と居… message ada\\u{1b}[2J: one…\n");
         assert_eq!(width(line.trim_end()), 60);
+        let line = Lines::new(&view).composed("message_deleted", Some(8), "kitchen", &json!({ "message_id": "x" }));
+        assert_eq!(line, "       8          kitchen          message_deleted  x\n", "when is not known");
         assert_eq!(
             Lines::new(&view).composed("typing", None, "-", &json!({ "sender": "ada" })).matches('\n').count(),
             1
