@@ -398,6 +398,8 @@ mod tests_files;
 #[cfg(test)]
 mod tests_finding;
 #[cfg(test)]
+mod tests_merges;
+#[cfg(test)]
 mod tests_messages;
 #[cfg(test)]
 mod tests_people;
