@@ -59,6 +59,13 @@ impl Deed {
         let detail = serde_json::json!({ "error": why });
         Self { was_done: false, ..Self::done(actor, action, subject, detail) }
     }
+
+    /// One of which there is more to do, so that its record is true also when nobody goes on with it.
+    #[must_use]
+    pub fn unfinished(mut self) -> Self {
+        self.detail["unfinished"] = true.into();
+        self
+    }
 }
 
 impl Tx<'_> {
@@ -74,6 +81,23 @@ impl Tx<'_> {
         )?;
         let newest = self.connection.last_insert_rowid();
         self.execute("delete from audit where key <= ?1", [newest - KEPT]).map(drop)
+    }
+}
+
+impl Tx<'_> {
+    /// Nobody can tell any more whom these deeds were about.
+    pub(super) fn forget_subject(&self, subject: &str) -> Result<()> {
+        self.execute("update audit set subject = 'forgotten', detail = '{}' where subject = ?1", [subject]).map(drop)
+    }
+
+    /// A deed of several steps is recorded with the first of them, and `row` is what that answered: the others say how far it has come.
+    pub fn audit_step(&mut self, row: Option<i64>, deed: &Deed) -> Result<i64> {
+        let Some(row) = row else {
+            self.audit(deed)?;
+            return Ok(self.connection.last_insert_rowid());
+        };
+        self.execute("update audit set detail = ?2 where key = ?1", params![row, deed.detail.to_string()])?;
+        Ok(row)
     }
 }
 
