@@ -275,4 +275,12 @@ async fn store_of_the_third_version_is_served_with_its_people_and_what_operators
     let split = operator.post(&format!("/api/v1/admin/users/{first}/split"), &json!({})).await.ok();
     assert_eq!((names(&split["users"][0]).concat(), &split["profiles"]), ("a".to_owned(), &json!(1)));
     assert_eq!(names(&operator.get(&format!("/api/v1/admin/users/{merged}")).await.ok()).concat(), "bc");
+
+    // A session of two that had ended, and whose rows could not go.
+    let gone = async || {
+        let people = operator.get("/api/v1/admin/users").await.ok().to_string();
+        let paused = operator.get("/api/v1/admin/queue/paused").await.ok().to_string();
+        (!people.contains("e000000000000001") && !paused.contains("of one that ended")).then_some(())
+    };
+    until_async("what had ended goes at last", PATIENCE, gone).await;
 }
