@@ -16,6 +16,7 @@ mod keys;
 mod layers;
 mod lines;
 mod live;
+mod masks;
 mod mistake;
 mod node;
 mod route_fields;
@@ -53,10 +54,14 @@ pub use mistake::{Mistake, Place};
 pub use routes::{Mode, Route, RouteTarget, Trigger};
 pub use secret::Secret;
 pub use sections::{Auth, AuthMode, Bridge, Durability, Limits, Queue, Server, Store};
+pub use settings::looks_secret;
 pub use shown::{Keys, Shown};
 
 use mistake::sorted;
 use text::Environment;
+
+/// Links that the store's path may lead through.
+const LINKS: usize = 16;
 
 /// What is read where no path is given.
 const USUAL_FILE: &str = "config.toml";
@@ -140,6 +145,15 @@ pub fn from_text(
     Ok(Loaded { config, warnings: sorted(warnings), origin: Some(path.to_owned()) })
 }
 
+/// The file that a link leads to, there or not. SQLite puts its own files beside that one, and so everything else is there too.
+fn behind_links(mut path: PathBuf) -> PathBuf {
+    for _ in 0..LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target));
+    }
+    path
+}
+
 impl Config {
     fn new(
         sections: sections::Sections,
@@ -149,7 +163,7 @@ impl Config {
         folder: &Path,
     ) -> Self {
         let sections::Sections { server, mut store, auth, bridge, limits, queue, plugins } = sections;
-        store.path = folder.join(store.path);
+        store.path = behind_links(folder.join(store.path));
         let sections::PluginOptions { directory, start, stop, restart_base } = plugins;
         if auth.mode == AuthMode::Lan {
             instances.values_mut().for_each(Instance::trust_networks);

@@ -67,6 +67,7 @@ pub async fn run(
         existing: false,
     };
     let (store, handed) = Store::open(&options, Arc::default())?;
+    lock.hold(&config.store.path)?;
     store.set_routing(Arc::new(Rooms(live.clone())));
     store.warn_when_slow(Duration::from_millis(config.store.slow_ms.into()));
     store.write_patiently(|tx| tx.seed_general()).await?;

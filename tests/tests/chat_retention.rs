@@ -133,3 +133,16 @@ async fn long_sweep_makes_nobody_wait_and_leaves_everything_in_step() {
     }
     assert_eq!(left, 11, "those that are there, and only those, are said in the log");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_by_the_operator_is_recorded_and_that_of_strangers_is_not() {
+    let host = Host::start("").await;
+    let recorded = async || {
+        let page = host.operator().get("/api/v1/admin/audit?action=retention.run").await.ok();
+        page["deeds"].as_array().expect("deeds").len()
+    };
+    host.post(RUN, &json!({})).await.ok();
+    assert_eq!(recorded().await, 0);
+    host.operator().post(RUN, &json!({})).await.ok();
+    assert_eq!(recorded().await, 1);
+}

@@ -43,6 +43,7 @@ mod chat_stream_cuts;
 mod chat_threads;
 mod chat_unread;
 mod command_line;
+mod deeds;
 mod describe;
 mod disk;
 mod documents;

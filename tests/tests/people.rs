@@ -164,3 +164,26 @@ async fn deeds_about_people_are_recorded_with_who_did_them() {
         ["users.merge done", "users.forget refused", "users.split done", "users.export done", "users.forget done"];
     assert_eq!(rows, expected.map(|deed| format!("{deed} operator 127.0.0.1")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletion_that_was_cut_off_goes_on_in_its_row_of_the_record() {
+    let host = Host::start("").await;
+    let (_, [ada]) = visited::<1>(&host).await;
+    // As a host that was killed in the middle leaves it.
+    let begun =
+        json!({ "removed": { "conversations": 2, "messages": 5, "files": 0, "profiles": 0 }, "unfinished": true });
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    let sql = "insert into audit (at, actor, origin, action, subject, outcome, detail)
+               values (1, 'operator', '127.0.0.1', 'users.forget', ?1, 'done', ?2)";
+    store.execute(sql, [&ada, &begun.to_string()]).expect("a deed");
+    let done = host.operator().post(&path(&ada, "/forget"), &json!({})).await.ok();
+    assert_eq!(
+        done["removed"],
+        json!({ "conversations": 1, "messages": 2, "files": 0, "profiles": 1 }),
+        "of this request"
+    );
+    let page = host.operator().get("/api/v1/admin/audit?action=users.forget").await.ok();
+    assert_eq!(page["deeds"].as_array().map(Vec::len), Some(1), "{page}");
+    let all = json!({ "removed": { "conversations": 3, "messages": 7, "files": 0, "profiles": 1 } });
+    assert_eq!(page["deeds"][0]["detail"], all);
+}

@@ -150,7 +150,7 @@ async fn filters_find_jobs_by_error_and_age_and_deeds_take_the_same() {
         assert!([400, 422].contains(&status), "{name} {body}: {status}");
     }
     assert_eq!(number(&host, "select count(*) from queue_attempts"), 0, "attempts go with their jobs");
-    assert_eq!(number(&host, "select count(*) from audit where action = 'queue.delete' and outcome = 'done'"), 3);
+    assert_eq!(number(&host, "select count(*) from audit where action = 'queue.delete' and outcome = 'done'"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -174,4 +174,48 @@ async fn token_takes_over_in_its_own_name_alone() {
     bob.post(&release, &json!({})).await.refused(409, "ada has this conversation");
     let admin = release.replace("/api/v1/", "/api/v1/admin/");
     assert_eq!(host.operator().post(&admin, &json!({})).await.ok()["taken_by"], json!(null), "the operator may always");
+    host.operator().post(&takeover, &json!({ "sender": "bob" })).await.ok();
+    let done = [
+        ("conversations.takeover done", "operator", json!({ "for": "bob", "minutes": null })),
+        ("conversations.release done", "operator", json!({ "for": null })),
+        ("conversations.release refused", "token:bob", json!({ "error": "ada has this conversation" })),
+        ("conversations.takeover done", "token:ada", json!({ "for": "ada", "minutes": null })),
+    ];
+    let recorded = deeds(&host).await;
+    for (deed, (action, actor, detail)) in recorded.iter().zip(done) {
+        assert_eq!((deed.0.as_str(), deed.1.as_str()), (action, actor));
+        match detail["error"].as_str() {
+            Some(error) => assert!(deed.2["error"].as_str().is_some_and(|text| text.starts_with(error)), "{deed:?}"),
+            None => assert_eq!(deed.2, detail),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_that_nobody_proved_is_recorded_as_a_claim() {
+    let (host, _, conversation) = visited("").await;
+    for sender in ["operator", "signal", "token:ada"] {
+        host.post(&path(&conversation, "takeover"), &json!({ "sender": sender })).await.ok();
+        host.client().ask(reqwest::Method::POST, &path(&conversation, "release")).await.ok();
+        let [(_, nobody, _), (action, actor, detail), ..] = &deeds(&host).await[..] else { panic!("two deeds") };
+        assert_eq!((action.as_str(), actor), ("conversations.takeover done", &format!("claimed:{sender}")));
+        assert_eq!((nobody.as_str(), &detail["for"]), ("claimed:", &json!(sender)), "the claim and whom it was for");
+    }
+}
+
+/// Action with outcome, actor, and detail; newest first.
+async fn deeds(host: &Host) -> Vec<(String, String, Value)> {
+    let page = host.operator().get("/api/v1/admin/audit").await.ok();
+    let text = |deed: &Value, name: &str| deed[name].as_str().expect("a text").to_owned();
+    let of = |deed: &Value| {
+        let action = text(deed, "action") + " " + &text(deed, "outcome");
+        (action, text(deed, "actor"), deed["detail"].clone())
+    };
+    page["deeds"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|deed| text(deed, "action").starts_with("conversations."))
+        .map(of)
+        .collect()
 }

@@ -26,7 +26,8 @@ pub fn router() -> OpenApiRouter<App> {
 struct DeedShown {
     #[schema(format = "date-time")]
     at: String,
-    /// `operator`, `signal`, or whom an access token belongs to.
+    /// `operator`, `signal`, `bridge admin_key`, `token:` with whom the access token belongs to, or `claimed:` with a name that nobody proved,
+    /// as in lan mode.
     #[schema(example = "operator")]
     actor: String,
     /// An address, or `command line`.

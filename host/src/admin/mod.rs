@@ -12,6 +12,7 @@ pub mod queue_deeds;
 pub mod queue_filter;
 pub mod queue_pauses;
 pub mod reload;
+pub mod retention;
 pub mod rooms;
 pub mod tokens;
 pub mod turns;
@@ -35,6 +36,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(queue::router())
         .merge(queue_deeds::router())
         .merge(queue_pauses::router())
+        .merge(retention::router())
         .merge(rooms::router())
         .merge(tokens::router())
         .merge(turns::router())
@@ -51,7 +53,7 @@ pub struct Operator {
 
 /// Whoever can open the store's file and its folder may do what the operator may.
 pub fn at_the_command_line() -> Actor {
-    Actor { name: "operator".into(), origin: "command line".into() }
+    Actor::operator("command line")
 }
 
 impl FromRequestParts<App> for Operator {
@@ -60,6 +62,6 @@ impl FromRequestParts<App> for Operator {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         check_admin(&parts.headers, &app.admin_token)?;
         let Client(address) = Client::from_request_parts(parts, app).await?;
-        Ok(Self { actor: Actor { name: "operator".into(), origin: address.to_string() } })
+        Ok(Self { actor: Actor::operator(address) })
     }
 }

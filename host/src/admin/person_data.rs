@@ -1,7 +1,7 @@
 //! What is known of one person, for those who ask what that is and for those who want it gone: an export, written while it is read, and a
 //! deletion in small steps.
 
-use super::users::{person_row, recorded, user_id};
+use super::users::{person_row, user_id};
 use super::{Operator, person_letters};
 use crate::clock;
 use crate::clock::pause_after;
@@ -10,7 +10,7 @@ use crate::http::Path;
 use crate::ids::UserId;
 use crate::state::{App, undisturbed};
 use crate::store::{
-    Actor, Deed, ExportedConversation, ExportedDelivery, ExportedMessage, FileRow, PersonRow, Store, hex,
+    Actor, Deed, ExportedConversation, ExportedDelivery, ExportedMessage, FileRow, Forgotten, PersonRow, Store, Tx, hex,
 };
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// As it is called in the record of deeds.
+const FORGET: &str = "users.forget";
 /// Conversations that are looked up at once.
 const CONVERSATIONS: u32 = 100;
 /// How long one request to forget somebody works at it. Whoever asks asks again until it is done.
@@ -57,7 +59,7 @@ struct ForgetProgress {
 }
 
 /// What was removed.
-#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 struct Removed {
     /// Those that were theirs alone, with all that was in them.
     conversations: i64,
@@ -98,43 +100,75 @@ async fn forget_user(operator: Operator, State(app): State<App>, Path(id): Path<
 
 /// See the route. One call works for a few seconds at most.
 pub async fn forget(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
+    store.recorded(actor, FORGET, id, forget_for_a_while(store, actor, id)).await
+}
+
+async fn forget_for_a_while(store: &Store, actor: &Actor, id: &str) -> Result<Value> {
     let id = user_id(id)?;
     let row = person_row(store, id).await?;
     if row.user.id != id {
         let into = row.user.id;
         let why = format!("{id} was merged into {into}; forget that one, or split it first");
-        return recorded(store, actor, "users.forget", id, Err(Error::Conflict(why))).await;
+        return Err(Error::Conflict(why));
     }
-    let (begun, user) = (Instant::now(), row.user.key);
+    let user = row.user.key;
     person_letters::forget(store, user).await?;
-    let (mut removed, mut done, mut record) = (Removed::default(), false, None);
-    while !done {
-        let step = Instant::now();
-        let (before, actor, is_last) = (removed, actor.clone(), begun.elapsed() > WORKS);
-        let (hashes, after, all, row) = store
-            .write_patiently(move |tx| {
-                let step = tx.forget_some(user)?;
-                let removed = Removed {
-                    conversations: before.conversations + step.conversations,
-                    messages: before.messages + step.messages,
-                    files: before.files + step.hashes.len(),
-                    profiles: before.profiles + step.profiles,
-                };
-                let deed = Deed::done(&actor, "users.forget", id.to_string(), json!({ "removed": removed }));
-                let row = tx.audit_step(record, &if step.done { deed } else { deed.unfinished() })?;
-                Ok((step.hashes, removed, step.done, row))
-            })
-            .await?;
-        (removed, done, record) = (after, all, Some(row));
-        if !hashes.is_empty() {
-            store.unlink_unreferenced(hashes).await;
+    let begun = Instant::now();
+    let mut record = Forgetting::of(store, actor, id).await?;
+    let (mut removed, mut done) = (Removed::default(), false);
+    while !done && begun.elapsed() <= WORKS {
+        let (step, told) = (Instant::now(), record.clone());
+        let forget = move |tx: &mut Tx<'_>| {
+            let step = tx.forget_some(user)?;
+            let told = Forgetting { removed: told.removed.and(&step), ..told.clone() };
+            let row = tx.audit_step(told.row, &told.deed(step.done))?;
+            Ok((step, Forgetting { row: Some(row), ..told }))
+        };
+        let (forgotten, after) = store.write_patiently(forget).await?;
+        (record, removed, done) = (after, removed.and(&forgotten), forgotten.done);
+        if !forgotten.hashes.is_empty() {
+            store.unlink_unreferenced(forgotten.hashes).await;
         }
-        if is_last {
-            break;
+        if !done {
+            pause_after(step).await;
         }
-        pause_after(step).await;
     }
     Ok(json!(ForgetProgress { id, done, removed, not_covered: NOT_COVERED }))
+}
+
+/// The one row of a deletion in the record of deeds, also where it takes several requests: after each step it says what has gone so far.
+#[derive(Clone)]
+struct Forgetting {
+    actor: Actor,
+    id: UserId,
+    row: Option<i64>,
+    removed: Removed,
+}
+
+impl Forgetting {
+    async fn of(store: &Store, actor: &Actor, id: UserId) -> Result<Self> {
+        let (by, subject) = (actor.clone(), id.to_string());
+        let begun = store.read(move |read| read.unfinished_deed(&by, FORGET, &subject)).await?;
+        let (row, detail) = begun.unzip();
+        let removed = detail.and_then(|mut detail| serde_json::from_value(detail["removed"].take()).ok());
+        Ok(Self { actor: actor.clone(), id, row, removed: removed.unwrap_or_default() })
+    }
+
+    fn deed(&self, done: bool) -> Deed {
+        let deed = Deed::done(&self.actor, FORGET, self.id.to_string(), json!({ "removed": self.removed }));
+        if done { deed } else { deed.unfinished() }
+    }
+}
+
+impl Removed {
+    fn and(self, step: &Forgotten) -> Self {
+        Self {
+            conversations: self.conversations + step.conversations,
+            messages: self.messages + step.messages,
+            files: self.files + step.hashes.len(),
+            profiles: self.profiles + step.profiles,
+        }
+    }
 }
 
 /// The lines of an export, in pieces.
@@ -143,9 +177,13 @@ pub async fn export(
     actor: &Actor,
     id: &str,
 ) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
-    let person = person_row(store, user_id(id)?).await?;
-    let deed = Deed::done(actor, "users.export", person.user.id.to_string(), json!({}));
-    store.write(move |tx| tx.audit(&deed)).await?;
+    let begin = async {
+        let person = person_row(store, user_id(id)?).await?;
+        let deed = Deed::done(actor, "users.export", person.user.id.to_string(), json!({}));
+        store.write(move |tx| tx.audit(&deed)).await?;
+        Ok(person)
+    };
+    let person = store.recorded(actor, "users.export", id, begin).await?;
     let export = Export {
         store: store.clone(),
         user: person.user.key,

@@ -1,14 +1,14 @@
-//! What operators do with jobs: by their ids all or none, or by filters in steps, the oldest first. Each deed is recorded in the transaction
-//! that ends it, one in several steps also in its first.
+//! What operators do with jobs: by their ids all or none, or by filters in steps, the oldest first. Each deed has one row in the record,
+//! written with its first step and brought up to date in the transaction of each other one.
 
 use super::Operator;
 use super::queue::job_id;
 use super::queue_filter::{Selection, state};
 use crate::clock::pause_after;
 use crate::error::{Error, Result};
-use crate::http::{Body, Params, cursor};
+use crate::http::{Body, cursor, read_cursor};
 use crate::state::App;
-use crate::store::{Actor, Deed, JobDeed, JobFilter, State, Store};
+use crate::store::{Actor, Deed, JobDeed, JobFilter, State, Store, Tx};
 use axum::Json;
 use axum::extract::State as AppState;
 use plugin_api::types::Priority;
@@ -166,17 +166,15 @@ async fn carry_out(
     action: &'static str,
     deed: JobDeed,
 ) -> Result<Value> {
-    let done = if selection.ids.is_empty() {
-        let filter = selection.filter()?;
-        by_filter(store, selection, filter, actor, action, deed).await
-    } else {
-        by_ids(store, selection, actor, action, deed).await
+    let done = async {
+        if selection.ids.is_empty() {
+            let filter = selection.filter()?;
+            by_filter(store, selection, filter, actor, action, deed).await
+        } else {
+            by_ids(store, selection, actor, action, deed).await
+        }
     };
-    if let Err(error @ (Error::NotFound(_) | Error::Conflict(_))) = &done {
-        let refused = Deed::refused(actor, action, selection.told(), &error.to_string());
-        store.write_patiently(move |tx| tx.audit(&refused)).await?;
-    }
-    Ok(json!(done?))
+    Ok(json!(store.recorded(actor, action, &selection.told(), done).await?))
 }
 
 async fn by_ids(
@@ -218,55 +216,67 @@ async fn by_filter(
     if limit == 0 || selection.limit.is_some_and(|limit| limit > LARGEST_LIMIT) {
         return Err(Error::Invalid(format!("limit must be 1 to {LARGEST_LIMIT}, or be left out for all")));
     }
-    let mut after = match &selection.cursor {
-        Some(text) => Params::parse(&format!("cursor={text}"))?.cursor()?,
-        None => None,
-    };
+    let wrong = || Error::Invalid("cursor must be one that an earlier call gave, or be left out".into());
+    let mut after = selection.cursor.as_deref().map(|text| read_cursor(text).ok_or_else(wrong)).transpose()?;
     // What comes meanwhile is not meant.
     let newest = store.read(|read| read.newest_job()).await?;
-    let (mut affected, mut looked_at, mut is_first) = (0, 0, true);
+    let mut record = Record::of(store, selection, actor, action).await?;
+    let (mut affected, mut looked_at) = (0, 0);
     loop {
         let (begun, step, walked) = (Instant::now(), STEP.min(limit - looked_at), filter.clone());
         let (mut keys, next) = store.read(move |read| read.job_keys(&walked, after, step)).await?;
         keys.retain(|key| *key <= newest);
         looked_at += keys.len();
         let next = next.filter(|next| *next < newest);
-        let is_last = next.is_none() || looked_at >= limit;
-        let (fitting, record) = (filter.clone(), is_first || is_last);
-        let told = Record { actor: actor.clone(), action, selection: selection.clone(), before: affected, is_last };
-        affected += store
-            .write_patiently(move |tx| {
-                let changed = tx.change_jobs(&keys, &fitting, deed)?;
-                if record {
-                    tx.audit(&told.deed(changed))?;
-                }
-                Ok(changed)
-            })
-            .await?;
-        if is_last {
+        let (fitting, told, more) = (filter.clone(), record.clone(), next.is_some());
+        let write = move |tx: &mut Tx<'_>| {
+            let changed = tx.change_jobs(&keys, &fitting, deed)?;
+            Ok((changed, tx.audit_step(told.row, &told.deed(changed, more))?))
+        };
+        let (changed, row) = store.write_patiently(write).await?;
+        affected += changed;
+        record.wrote(row, changed);
+        if !more || looked_at >= limit {
             return Ok(Affected { affected, cursor: next.map(cursor) });
         }
-        (after, is_first) = (next, false);
+        after = next;
         pause_after(begun).await;
     }
 }
 
-/// What the record of a deed in steps says.
+/// The one row of a deed in steps, also in steps of several calls: it says after each what was done so far.
+#[derive(Clone)]
 struct Record {
     actor: Actor,
     action: &'static str,
     selection: Selection,
+    row: Option<i64>,
     /// Affected by the steps before.
     before: usize,
-    is_last: bool,
 }
 
 impl Record {
-    fn deed(&self, changed: usize) -> Deed {
-        let mut detail = json!({ "affected": self.before + changed, "selection": self.selection });
-        if !self.is_last {
-            detail["goes_on"] = true.into();
+    /// A call with a cursor goes on with the row of the call before.
+    async fn of(store: &Store, selection: &Selection, actor: &Actor, action: &'static str) -> Result<Self> {
+        let whole = Selection { limit: None, cursor: None, ..selection.clone() };
+        let mut record = Self { actor: actor.clone(), action, selection: whole, row: None, before: 0 };
+        if selection.cursor.is_some() {
+            let (actor, subject) = (actor.clone(), selection.told());
+            let begun = store.read(move |read| read.unfinished_deed(&actor, action, &subject)).await?;
+            if let Some((row, detail)) = begun {
+                record.wrote(row, detail["affected"].as_u64().unwrap_or_default() as usize);
+            }
         }
-        Deed::done(&self.actor, self.action, self.selection.told(), detail)
+        Ok(record)
+    }
+
+    fn wrote(&mut self, row: i64, changed: usize) {
+        (self.row, self.before) = (Some(row), self.before + changed);
+    }
+
+    fn deed(&self, changed: usize, more: bool) -> Deed {
+        let detail = json!({ "affected": self.before + changed, "selection": self.selection });
+        let deed = Deed::done(&self.actor, self.action, self.selection.told(), detail);
+        if more { deed.unfinished() } else { deed }
     }
 }

@@ -106,32 +106,36 @@ pub async fn of(store: &Store, instance: &str) -> Result<Vec<Pause>> {
 }
 
 pub async fn pause(store: &Store, config: &Config, held: &Held, actor: &Actor) -> Result<Value> {
-    check(store, config, held).await?;
-    if held.plugin == INBOX && held.lane.is_some() {
-        return Err(Error::Invalid("the inbox has no lanes: leave lane out".into()));
-    }
-    let record = Deed::done(actor, "queue.pause", told(held), json!({ "reason": held.reason }));
-    let (held, by) = (held.clone(), actor.name.clone());
-    let is_new = store
-        .write_patiently(move |tx| {
+    let pause = async {
+        check(store, config, held).await?;
+        if held.plugin == INBOX && held.lane.is_some() {
+            return Err(Error::Invalid("the inbox has no lanes: leave lane out".into()));
+        }
+        let record = Deed::done(actor, "queue.pause", told(held), json!({ "reason": held.reason }));
+        let (held, by) = (held.clone(), actor.name.clone());
+        let paused = store.write_patiently(move |tx| {
             let is_new = tx.pause(&held.plugin, held.lane.as_deref().unwrap_or_default(), &by, &held.reason)?;
             tx.audit(&record)?;
             Ok(is_new)
-        })
-        .await?;
+        });
+        paused.await
+    };
+    let is_new = store.recorded(actor, "queue.pause", &told(held), pause).await?;
     Ok(json!(PausesAffected { affected: usize::from(is_new) }))
 }
 
 pub async fn resume(store: &Store, config: &Config, held: &Held, actor: &Actor) -> Result<Value> {
-    check(store, config, held).await?;
-    let (held, actor) = (held.clone(), actor.clone());
-    let affected = store
-        .write_patiently(move |tx| {
+    let resume = async {
+        check(store, config, held).await?;
+        let (held, actor) = (held.clone(), actor.clone());
+        let resumed = store.write_patiently(move |tx| {
             let affected = tx.resume(&held.plugin, held.lane.as_deref())?;
             tx.audit(&Deed::done(&actor, "queue.resume", told(&held), json!({ "affected": affected })))?;
             Ok(affected)
-        })
-        .await?;
+        });
+        resumed.await
+    };
+    let affected = store.recorded(actor, "queue.resume", &told(held), resume).await?;
     Ok(json!(PausesAffected { affected }))
 }
 

@@ -124,23 +124,19 @@ async fn undisturbed<T: Send + 'static>(deed: impl Future<Output = Result<T>> + 
 }
 
 pub async fn reload(app: &App, actor: &Actor) -> Result<Reloaded> {
-    let result = async {
+    let reload = async {
         let turn = app.manager.turn().await;
         let origin = app.live.origin();
         let load = move || config::load(origin.as_deref(), std::env::vars_os()).map_err(Error::Mistakes);
         let loaded = blocking(load).await?;
         take_over(app, &turn, loaded, None).await
     };
-    let result = result.await;
-    record(app, actor, "config.reload", "", &result, |done| json!(done)).await;
-    result
+    told(app, actor, "config.reload", "", reload, |done| json!(done)).await
 }
 
 async fn set_enabled(app: &App, actor: &Actor, name: &str, enabled: bool) -> Result<PluginChanged> {
     let action = if enabled { "plugins.enable" } else { "plugins.disable" };
-    let result = edit(app, name, enabled).await;
-    record(app, actor, action, name, &result, |done| json!(done.change)).await;
-    result
+    told(app, actor, action, name, edit(app, name, enabled), |done| json!(done.change)).await
 }
 
 async fn edit(app: &App, name: &str, enabled: bool) -> Result<PluginChanged> {
@@ -162,7 +158,7 @@ async fn edit(app: &App, name: &str, enabled: bool) -> Result<PluginChanged> {
 }
 
 async fn restart(app: &App, actor: &Actor, name: &str) -> Result<PluginChanged> {
-    let result = async {
+    let restart = async {
         let turn = app.manager.turn().await;
         if !status(app, name)?.enabled {
             return Err(Error::Conflict(format!("{name} is disabled; `arcuate plugins enable {name}` starts it")));
@@ -172,9 +168,7 @@ async fn restart(app: &App, actor: &Actor, name: &str) -> Result<PluginChanged> 
         let change = Reloaded { restarted: vec![name.into()], warnings: plan.warnings, ..Reloaded::default() };
         Ok(PluginChanged { status: status(app, name)?, change })
     };
-    let result = result.await;
-    record(app, actor, "plugins.restart", name, &result, |done| json!({ "state": done.status.state })).await;
-    result
+    told(app, actor, "plugins.restart", name, restart, |done| json!({ "state": done.status.state })).await
 }
 
 /// Checks all of it, writes the file if it is to be written, and makes it count.
@@ -236,29 +230,24 @@ pub fn refusal(error: EditError, name: &str) -> Error {
     }
 }
 
-/// The log and the record of deeds hear of it. A disk that is full must not stand in the way of what puts things right.
-async fn record<T>(
+/// The log and the record of deeds hear of it.
+async fn told<T>(
     app: &App,
     actor: &Actor,
     action: &'static str,
     subject: &str,
-    result: &Result<T>,
+    deed: impl Future<Output = Result<T>>,
     detail: impl Fn(&T) -> serde_json::Value,
-) {
+) -> Result<T> {
     let Actor { name, origin } = actor;
-    let deed = match result {
+    let result = app.store.recorded(actor, action, subject, deed).await;
+    match &result {
         Ok(done) => {
             let detail = detail(done);
             tracing::info!("{action} {subject} by {name} ({origin}): {detail}");
-            Deed::done(actor, action, subject, detail)
+            app.store.record(Deed::done(actor, action, subject, detail)).await;
         }
-        Err(error) => {
-            tracing::warn!("{action} {subject} by {name} ({origin}) refused: {error}");
-            Deed::refused(actor, action, subject, &error.to_string())
-        }
-    };
-    let kept = app.store.write(move |tx| tx.audit(&deed)).await;
-    if let Err(error) = kept {
-        tracing::warn!("a deed is missing in the record: {error}");
+        Err(error) => tracing::warn!("{action} {subject} by {name} ({origin}) refused: {error}"),
     }
+    result
 }

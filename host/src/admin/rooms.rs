@@ -6,7 +6,7 @@ use crate::chat::rooms;
 use crate::error::Result;
 use crate::http::{Body, Params};
 use crate::state::App;
-use crate::store::{Store, Viewer};
+use crate::store::{Actor, Deed, Store, Viewer};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -58,8 +58,8 @@ async fn list_rooms(_: Operator, State(app): State<App>, params: Params) -> Resu
     request_body = Named,
     responses((status = 200, description = "The key, which is shown this once", body = NewKey),
               (status = 404, description = "No ordinary room has this name")))]
-async fn rotate_room_key(_: Operator, State(app): State<App>, Body(named): Body<Named>) -> Result<Json<Value>> {
-    Ok(Json(rotate_key(&app.store, named.name).await?))
+async fn rotate_room_key(operator: Operator, State(app): State<App>, Body(named): Body<Named>) -> Result<Json<Value>> {
+    Ok(Json(rotate_key(&app.store, &operator.actor, named.name).await?))
 }
 
 pub async fn list(store: &Store, params: &Params) -> Result<Value> {
@@ -67,9 +67,13 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
     Ok(json!(RoomPage { rooms, cursor }))
 }
 
-pub async fn rotate_key(store: &Store, name: String) -> Result<Value> {
+pub async fn rotate_key(store: &Store, actor: &Actor, name: String) -> Result<Value> {
     let key = random_hex::<16>("chat_");
-    let (hashed, named) = (digest(&key), name.clone());
-    store.write(move |tx| tx.rotate_room_key(&named, &hashed)).await?;
+    let (hashed, named, by) = (digest(&key), name.clone(), actor.clone());
+    let rotated = store.write(move |tx| {
+        let room = tx.rotate_room_key(&named, &hashed)?;
+        tx.audit(&Deed::done(&by, "rooms.rotate_key", named.as_str(), json!({ "room_id": room })))
+    });
+    store.recorded(actor, "rooms.rotate_key", &name, rotated).await?;
     Ok(json!(NewKey { name, admin_key: key }))
 }

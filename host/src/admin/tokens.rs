@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::http::{Body, Params, Path};
 use crate::state::App;
-use crate::store::{Store, TokenRow};
+use crate::store::{Actor, Deed, Store, TokenRow};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -83,8 +83,8 @@ async fn list_tokens(_: Operator, State(app): State<App>, params: Params) -> Res
     request_body = NewToken,
     responses((status = 200, description = "The token, which is shown this once", body = MadeToken),
               (status = 409, description = "There is a token of this name")))]
-async fn create_token(_: Operator, State(app): State<App>, Body(new): Body<NewToken>) -> Result<Json<Value>> {
-    Ok(Json(create(&app.store, Some(&app.access), &new).await?))
+async fn create_token(operator: Operator, State(app): State<App>, Body(new): Body<NewToken>) -> Result<Json<Value>> {
+    Ok(Json(create(&app.store, Some(&app.access), &operator.actor, &new).await?))
 }
 
 /// Revoke an access token
@@ -94,8 +94,9 @@ async fn create_token(_: Operator, State(app): State<App>, Body(new): Body<NewTo
     params(("name" = String, Path, description = "Whose token")),
     responses((status = 200, body = RevokedToken), (status = 404, description = "No token has this name")))]
 // In a task of its own: a token whose row is gone must not stay in memory because the one who asked went away.
-async fn revoke_token(_: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>> {
-    let revoked = tokio::spawn(async move { revoke(&app.store, Some(&app.access), &name).await }).await;
+async fn revoke_token(operator: Operator, State(app): State<App>, Path(name): Path<String>) -> Result<Json<Value>> {
+    let revoke = async move { revoke(&app.store, Some(&app.access), &operator.actor, &name).await };
+    let revoked = tokio::spawn(revoke).await;
     Ok(Json(revoked.map_err(|error| Error::Internal(format!("revoking a token: {error}")))??))
 }
 
@@ -108,7 +109,7 @@ pub async fn list(store: &Store, params: &Params) -> Result<Value> {
 }
 
 /// `access`: of the host that runs, which has to know the token at once.
-pub async fn create(store: &Store, access: Option<&Access>, new: &NewToken) -> Result<Value> {
+pub async fn create(store: &Store, access: Option<&Access>, actor: &Actor, new: &NewToken) -> Result<Value> {
     let name = new.name.trim().to_owned();
     bounded(&name, 1, 100, "a token's name must be 1-100 characters")?;
     if name.chars().any(char::is_control) {
@@ -116,9 +117,13 @@ pub async fn create(store: &Store, access: Option<&Access>, new: &NewToken) -> R
     }
     let (scopes, token) = (Scopes::from_names(&new.scopes)?, random_hex::<32>("tok_"));
     let (key, stored, row) = (digest(&token), scopes.names().join(","), name.clone());
+    let deed = Deed::done(actor, "tokens.create", name.as_str(), json!({ "scopes": scopes.names() }));
     access.inspect(|access| access.admit(key, &name, scopes));
-    let written = store.write(move |tx| tx.create_token(&row, &key, &stored, MOST_TOKENS.into())).await;
-    if let Err(error) = written {
+    let written = store.write(move |tx| {
+        tx.create_token(&row, &key, &stored, MOST_TOKENS.into())?;
+        tx.audit(&deed)
+    });
+    if let Err(error) = store.recorded(actor, "tokens.create", &name, written).await {
         access.inspect(|access| access.revoke(&key));
         return Err(error);
     }
@@ -126,10 +131,15 @@ pub async fn create(store: &Store, access: Option<&Access>, new: &NewToken) -> R
     Ok(json!(MadeToken { name, token, scopes: scopes.names() }))
 }
 
-pub async fn revoke(store: &Store, access: Option<&Access>, name: &str) -> Result<Value> {
+pub async fn revoke(store: &Store, access: Option<&Access>, actor: &Actor, name: &str) -> Result<Value> {
     let name = name.trim().to_owned();
-    let row = name.clone();
-    let digest = store.write(move |tx| tx.revoke_token(&row)).await?;
+    let (row, deed) = (name.clone(), Deed::done(actor, "tokens.revoke", name.as_str(), json!({})));
+    let written = store.write(move |tx| {
+        let digest = tx.revoke_token(&row)?;
+        tx.audit(&deed)?;
+        Ok(digest)
+    });
+    let digest = store.recorded(actor, "tokens.revoke", &name, written).await?;
     access.inspect(|access| access.revoke(&digest));
     tracing::info!(token.name = ?name, "an access token was revoked");
     Ok(json!(RevokedToken { name, revoked: true }))

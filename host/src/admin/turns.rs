@@ -2,11 +2,10 @@
 
 use super::queue::job_id;
 use super::{Operator, at_the_command_line};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::Path;
-use crate::ids::JobId;
 use crate::state::App;
-use crate::store::{Actor, Deed, Store};
+use crate::store::{Actor, Store};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -14,6 +13,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// As the transaction of a cancelled turn records it.
+const ACTION: &str = "turns.cancel";
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(cancel_turn))
@@ -42,25 +44,17 @@ async fn cancel_turn(
 }
 
 async fn cancel(app: &App, id: &str, actor: &Actor) -> Result<()> {
-    let job = job_id(id)?;
-    let cancelled = app.queue.cancel(job, actor).await;
-    told(&app.store, job, actor, cancelled).await
+    let cancel = async { app.queue.cancel(job_id(id)?, actor).await };
+    app.store.recorded(actor, ACTION, id, cancel).await
 }
 
 /// With no host running, a turn that was cut off in the middle.
 pub async fn cancel_at_rest(store: &Store, id: &str) -> Result<Value> {
-    let (job, actor) = (job_id(id)?, at_the_command_line());
-    let named = actor.clone();
-    let cancelled = store.write_patiently(move |tx| tx.cancel_turn(job, &named)).await;
-    told(store, job, &actor, cancelled.map(drop)).await?;
+    let (actor, named) = (at_the_command_line(), at_the_command_line());
+    let cancel = async {
+        let job = job_id(id)?;
+        store.write_patiently(move |tx| tx.cancel_turn(job, &named)).await
+    };
+    store.recorded(&actor, ACTION, id, cancel).await?;
     Ok(json!(TurnsCancelled { affected: 1 }))
-}
-
-/// A refusal is recorded too.
-async fn told(store: &Store, job: JobId, actor: &Actor, cancelled: Result<()>) -> Result<()> {
-    if let Err(error @ (Error::Conflict(_) | Error::NotFound(_))) = &cancelled {
-        let deed = Deed::refused(actor, "turns.cancel", job.to_string(), &error.to_string());
-        store.write_patiently(move |tx| tx.audit(&deed)).await?;
-    }
-    cancelled
 }

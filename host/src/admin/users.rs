@@ -172,34 +172,37 @@ pub async fn show(store: &Store, id: &str) -> Result<Value> {
 }
 
 pub async fn merge(store: &Store, actor: &Actor, from: &str, into: &str) -> Result<Value> {
-    let (from, into) = (user_id(from)?, user_id(into)?);
-    let done = Deed::done(actor, "users.merge", from.to_string(), json!({ "into": into }));
-    let result = store.write(move |tx| {
-        let moved = tx.merge_people(from, into)?;
-        tx.audit(&done)?;
-        Ok(moved)
-    });
-    let result = result.await;
-    let Moved { to, profiles, .. } = recorded(store, actor, "users.merge", from, result).await?;
+    let merge = async {
+        let (from, into) = (user_id(from)?, user_id(into)?);
+        let done = Deed::done(actor, "users.merge", from.to_string(), json!({ "into": into }));
+        let merged = store.write(move |tx| {
+            let moved = tx.merge_people(from, into)?;
+            tx.audit(&done)?;
+            Ok(moved)
+        });
+        Ok((from, merged.await?))
+    };
+    let (from, Moved { to, profiles, .. }) = store.recorded(actor, "users.merge", from, merge).await?;
     Ok(json!(Merged { user: person(store, to).await?, merged: from, profiles }))
 }
 
 pub async fn split(store: &Store, actor: &Actor, id: &str, off: &SplitOff) -> Result<Value> {
-    let id = user_id(id)?;
     let part = match (off.platform.clone(), off.platform_user_id.clone()) {
         (None, None) => Part::Merged,
         (Some(platform), Some(platform_user_id)) => Part::Profile(platform, platform_user_id),
         _ => return Err(Error::Invalid("name a profile by platform and platform_user_id together".into())),
     };
-    let by = actor.clone();
-    let result = store.write(move |tx| {
-        let moved = tx.split_person(id, &part)?;
-        let to: Vec<_> = moved.iter().map(|moved| moved.to).collect();
-        tx.audit(&Deed::done(&by, "users.split", id.to_string(), json!({ "to": to })))?;
-        Ok(moved)
-    });
-    let result = result.await;
-    let moved = recorded(store, actor, "users.split", id, result).await?;
+    let split = async {
+        let (id, by) = (user_id(id)?, actor.clone());
+        let split = store.write(move |tx| {
+            let moved = tx.split_person(id, &part)?;
+            let to: Vec<_> = moved.iter().map(|moved| moved.to).collect();
+            tx.audit(&Deed::done(&by, "users.split", id.to_string(), json!({ "to": to })))?;
+            Ok(moved)
+        });
+        split.await
+    };
+    let moved = store.recorded(actor, "users.split", id, split).await?;
     let mut users = Vec::new();
     for moved in &moved {
         users.push(person(store, moved.to).await?);
@@ -207,23 +210,8 @@ pub async fn split(store: &Store, actor: &Actor, id: &str, off: &SplitOff) -> Re
     Ok(json!(Split { users, profiles: moved.iter().map(|moved| moved.profiles).sum() }))
 }
 
-/// Keeps a refusal in the record as well.
-pub(super) async fn recorded<T>(
-    store: &Store,
-    actor: &Actor,
-    action: &'static str,
-    subject: UserId,
-    result: Result<T>,
-) -> Result<T> {
-    if let Err(Error::Conflict(why) | Error::NotFound(why)) = &result {
-        let deed = Deed::refused(actor, action, subject.to_string(), why);
-        store.write(move |tx| tx.audit(&deed)).await?;
-    }
-    result
-}
-
 /// What is no id is nobody's.
-pub(super) fn user_id(id: &str) -> Result<UserId> {
+pub fn user_id(id: &str) -> Result<UserId> {
     id.trim().parse().map_err(|_| unknown_person(id))
 }
 

@@ -18,6 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const KEY_BYTES: usize = 255;
+/// As it is called in the record of deeds.
+const SEND: &str = "send";
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(send_message))
@@ -69,7 +71,11 @@ async fn send_message(
         Caller::Token { name } => format!("{name}\n{key}"),
         Caller::Trusted | Caller::Operator => key,
     });
-    let json = post(&app.store, None, checked, key).await?;
+    let json = match caller {
+        Caller::Operator => recorded(&app.store, &caller.actor(None, client), checked, key).await?,
+        // The message itself says whose it is.
+        Caller::Trusted | Caller::Token { .. } => post(&app.store, None, checked, key).await?,
+    };
     let message = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response();
     Ok(with_allowance(message, allowance))
 }
@@ -83,7 +89,12 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// The message as JSON, sent by an operator, whose deed is recorded.
 pub async fn send(store: &Store, actor: &Actor, send: &Send, key: Option<String>) -> Result<String> {
-    post(store, Some(actor), checked(send)?, key).await
+    recorded(store, actor, checked(send)?, key).await
+}
+
+async fn recorded(store: &Store, actor: &Actor, checked: Checked, key: Option<String>) -> Result<String> {
+    let subject = checked.subject();
+    store.recorded(actor, SEND, &subject, post(store, Some(actor), checked, key)).await
 }
 
 /// A message within its bounds.
@@ -101,15 +112,19 @@ fn checked(send: &Send) -> Result<Checked> {
     Ok(Checked { target, sender: checked_sender(sender)?, content })
 }
 
-async fn post(store: &Store, actor: Option<&Actor>, checked: Checked, key: Option<String>) -> Result<String> {
-    let Checked { target, sender, content } = checked;
-    let deed = actor.map(|actor| {
-        let subject = match &target {
+impl Checked {
+    /// To whom, for the record of deeds.
+    fn subject(&self) -> String {
+        match &self.target {
             Target::Conversation(id) => id.to_string(),
             Target::Person { platform, platform_user_id } => format!("{platform}:{platform_user_id}"),
-        };
-        Deed::done(actor, "send", subject, json!({ "for": sender }))
-    });
+        }
+    }
+}
+
+async fn post(store: &Store, actor: Option<&Actor>, checked: Checked, key: Option<String>) -> Result<String> {
+    let deed = actor.map(|actor| Deed::done(actor, SEND, checked.subject(), json!({ "for": checked.sender })));
+    let Checked { target, sender, content } = checked;
     let posted = store.write(move |tx| {
         let draft = |room| Draft::new(room, &sender, &content, &json!({}), None);
         let posted = tx.send(&target, draft, key.as_deref())?;

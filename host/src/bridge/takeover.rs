@@ -18,6 +18,9 @@ use utoipa_axum::routes;
 
 /// In whose name operators speak, where they name nobody.
 pub const OPERATOR: &str = "operator";
+/// As they are called in the record of deeds.
+const TAKEOVER: &str = "conversations.takeover";
+const RELEASE: &str = "conversations.release";
 /// A week.
 const MOST_MINUTES: f64 = 7.0 * 24.0 * 60.0;
 const MICROS_PER_MINUTE: f64 = 60e6;
@@ -64,7 +67,7 @@ async fn take_over_conversation(
     Body(body): Body<TakeOver>,
 ) -> Result<Json<Value>> {
     let sender = caller.identity("sender", body.sender)?;
-    let actor = Actor { name: sender.trim().into(), origin: client.to_string() };
+    let actor = caller.actor(Some(&sender), client);
     Ok(Json(take_over(&app.store, &actor, &id, &sender, body.minutes).await?))
 }
 
@@ -85,35 +88,41 @@ async fn release_conversation(
     body: Option<Body<Release>>,
 ) -> Result<Json<Value>> {
     let sender = caller.optional_identity(body.and_then(|Body(release)| release.sender))?;
-    let name = sender.as_deref().map_or("", str::trim).to_owned();
-    let actor = Actor { name, origin: client.to_string() };
+    let actor = caller.actor(sender.as_deref(), client);
     Ok(Json(release(&app.store, &actor, &id, sender.as_deref()).await?))
 }
 
 pub async fn take_over(store: &Store, actor: &Actor, id: &str, sender: &str, minutes: Option<f64>) -> Result<Value> {
-    let sender = checked_sender(sender)?;
-    let length = minutes.map(micros).transpose()?;
-    let id = conversation_id(id)?;
-    let deed =
-        Deed::done(actor, "conversations.takeover", id.to_string(), json!({ "for": sender, "minutes": minutes }));
-    let row = store.write(move |tx| {
-        let row = tx.take_over_conversation(id, &sender, length.map(|length| clock::now().saturating_add(length)))?;
-        tx.audit(&deed)?;
-        Ok(row)
-    });
-    Ok(json!(shown(&row.await?)))
+    let take_over = async {
+        let sender = checked_sender(sender)?;
+        let length = minutes.map(micros).transpose()?;
+        let id = conversation_id(id)?;
+        let detail = json!({ "for": sender, "minutes": minutes });
+        let deed = Deed::done(actor, TAKEOVER, id.to_string(), detail);
+        let taken = store.write(move |tx| {
+            let until = length.map(|length| clock::now().saturating_add(length));
+            let row = tx.take_over_conversation(id, &sender, until)?;
+            tx.audit(&deed)?;
+            Ok(row)
+        });
+        taken.await
+    };
+    Ok(json!(shown(&store.recorded(actor, TAKEOVER, id, take_over).await?)))
 }
 
 pub async fn release(store: &Store, actor: &Actor, id: &str, sender: Option<&str>) -> Result<Value> {
-    let sender = sender.filter(|sender| !sender.trim().is_empty()).map(checked_sender).transpose()?;
-    let id = conversation_id(id)?;
-    let deed = Deed::done(actor, "conversations.release", id.to_string(), json!({ "for": sender }));
-    let row = store.write(move |tx| {
-        let row = tx.release_conversation(id, sender.as_deref())?;
-        tx.audit(&deed)?;
-        Ok(row)
-    });
-    Ok(json!(shown(&row.await?)))
+    let release = async {
+        let sender = sender.filter(|sender| !sender.trim().is_empty()).map(checked_sender).transpose()?;
+        let id = conversation_id(id)?;
+        let deed = Deed::done(actor, RELEASE, id.to_string(), json!({ "for": sender }));
+        let released = store.write(move |tx| {
+            let row = tx.release_conversation(id, sender.as_deref())?;
+            tx.audit(&deed)?;
+            Ok(row)
+        });
+        released.await
+    };
+    Ok(json!(shown(&store.recorded(actor, RELEASE, id, release).await?)))
 }
 
 fn micros(minutes: f64) -> Result<Micros> {

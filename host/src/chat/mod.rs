@@ -60,7 +60,6 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(bookmarks::router())
         .merge(export::router())
         .merge(stats::router())
-        .merge(retention::router())
         .merge(presence::router())
         .merge(webhooks::router())
         .merge(webhook_deliveries::router())

@@ -3,21 +3,15 @@
 
 use crate::clock::{self, Micros, pause_after};
 use crate::error::Result;
-use crate::http::Caller;
 use crate::ids::RoomId;
-use crate::queue;
 use crate::state::App;
 use crate::store::RoomLimits;
-use axum::Json;
-use axum::extract::State;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// After the start: whoever has just lowered a limit by mistake can raise it again.
 const FIRST: Duration = Duration::from_secs(30);
@@ -25,10 +19,6 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// Rooms that are looked up at once.
 const ROOMS: u32 = 1000;
 const DAY: Micros = 24 * 3_600_000_000;
-
-pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(run_retention))
-}
 
 /// Lets one sweep go at a time, and remembers between them where rooms begin: before that, everything is pinned.
 #[derive(Debug, Default)]
@@ -44,34 +34,23 @@ struct Mark {
 
 /// What a sweep deleted.
 #[derive(Debug, Serialize, ToSchema)]
-struct Swept {
+pub struct Swept {
     /// Rooms that have a limit.
     rooms_checked: usize,
-    total_pruned: u64,
+    pub total_pruned: u64,
     /// Each of these rooms.
     details: Vec<SweptRoom>,
 }
 
 /// What a sweep deleted in one room.
 #[derive(Debug, Serialize, ToSchema)]
-struct SweptRoom {
+pub struct SweptRoom {
     room_id: RoomId,
     /// Because there were too many.
     pruned_by_count: u64,
     /// Because they were too old.
     pruned_by_age: u64,
     total: u64,
-}
-
-/// Apply all rooms' limits now
-///
-/// Answers when it is done. Pinned messages are neither counted nor deleted. Jobs that ended longer ago than `[queue]` keeps them go as
-/// well; the answer does not count them.
-#[utoipa::path(post, path = "/api/v1/admin/retention/run", tag = "Administration", responses((status = 200, body = Swept)))]
-async fn run_retention(State(app): State<App>, _: Caller) -> Result<Json<Swept>> {
-    let swept = sweep(&app).await?;
-    queue::retention::sweep(&app.store, &app.config().queue).await?;
-    Ok(Json(swept))
 }
 
 /// Goes on until the host ends.
@@ -96,7 +75,8 @@ async fn sweep_for_ever(app: &App) {
     }
 }
 
-async fn sweep(app: &App) -> Result<Swept> {
+/// One at a time; who comes second waits.
+pub async fn sweep(app: &App) -> Result<Swept> {
     let mut marks = app.sweeps.0.lock().await;
     let (mut kept, mut details, mut after) = (HashMap::new(), Vec::new(), 0);
     loop {

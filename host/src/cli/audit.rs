@@ -53,12 +53,19 @@ fn table(page: &Value, filters: &Filters, view: &View) -> String {
     table.render(view) + &view.more("audit list", filters, page)
 }
 
-/// Of a refusal the reason alone.
+/// Of a refusal the reason alone; else what the deed says, and nothing of what it leaves empty.
 fn detail(detail: &Value) -> String {
-    match detail {
-        Value::Object(fields) if fields.is_empty() => String::new(),
-        Value::Object(fields) if fields.len() == 1 && fields.contains_key("error") => field(detail, "error"),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
+    let Value::Object(fields) = detail else { return String::new() };
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    let told = fields.iter().filter(|(_, value)| !is_empty(value));
+    let told = told.map(|(name, _)| match name.as_str() {
+        "error" => field(detail, name),
+        name => format!("{name} {}", field(detail, name)),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }

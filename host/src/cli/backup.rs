@@ -1,6 +1,7 @@
 //! `arcuate backup` and `arcuate restore`. A backup needs no answer from the host, only that the store can be read; a restore needs that
 //! no host runs.
 
+use super::progress::Progress;
 use super::report::complain;
 use super::session::{AtRest, refuse_second_host};
 use super::view::{View, counted};
@@ -12,12 +13,8 @@ use crate::store::Deed;
 use crate::store::backup::{self as copies, Step};
 use crate::store::lock::{Lock, TakeError, path_of};
 use serde_json::json;
-use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Between two lines of progress.
-const PROGRESS: Duration = Duration::from_millis(200);
+use std::time::Instant;
 
 pub(super) async fn backup(command: &Backup, config: &Config, view: &View) -> Result<String> {
     let (store, begun) = (&config.store.path, Instant::now());
@@ -33,14 +30,11 @@ pub(super) async fn backup(command: &Backup, config: &Config, view: &View) -> Re
         Err(failed) => return Err(failed.into()),
     };
     let mut progress = Progress::new(view);
-    let backed = copies::backup(store, &command.file, command.force, &mut |step| progress.tell(step));
-    progress.end();
+    let backed = copies::backup(store, &command.file, command.force, &mut |step| tell(&mut progress, step));
+    drop(progress);
     let backed = backed?;
     drop(lock);
-    if backed.missing > 0 && !view.json {
-        let contents = counted(backed.missing, "file");
-        complain(&format!("warning: {contents} that the store names could not be found: deleted meanwhile, or lost"));
-    }
+    missing(backed.missing, "deleted meanwhile, or lost", view);
     let shown = shown(&command.file);
     if view.json {
         return Ok(View::json(&json!({
@@ -74,10 +68,13 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
     }
     let lock = Lock::take(store)?;
     let mut progress = Progress::new(view);
-    let restored = copies::restore(&command.file, store, command.force, &mut |step| progress.tell(step));
-    progress.end();
+    let restored = copies::restore(&command.file, store, command.force, &mut |step| tell(&mut progress, step));
+    drop(progress);
     let restored = restored?;
-    record(command, config, lock).await;
+    // In the record that came with the backup.
+    let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
+    AtRest::record(config, lock, deed).await;
+    missing(restored.missing, &format!("not in {}.files, which belongs to the backup", shown(&command.file)), view);
     if view.json {
         return Ok(View::json(&json!({
             "store": shown(store),
@@ -95,14 +92,12 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
     Ok(text)
 }
 
-/// In the record that came with the backup. One with an older schema has none yet.
-async fn record(command: &Restore, config: &Config, lock: Lock) {
-    let Ok(rest) = AtRest::open(config, lock) else { return };
-    let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
-    if let Err(error) = rest.store.write(move |tx| tx.audit(&deed)).await {
-        complain(&format!("warning: this was not written into the record of deeds: {error}"));
+/// The JSON has it already.
+fn missing(count: u64, why: &str, view: &View) {
+    if count > 0 && !view.json {
+        let contents = counted(count, "file");
+        complain(&format!("warning: {contents} that the store names could not be found: {why}"));
     }
-    rest.store.close().await;
 }
 
 /// A host may have been started from an older backup.
@@ -113,38 +108,20 @@ fn keep_out_of_use(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One line on a terminal that is written over.
-struct Progress {
-    told: Option<Instant>,
-    visible: bool,
+/// What takes long without a word is told at once.
+fn tell(progress: &mut Progress, step: Step) {
+    match step {
+        Step::Checking => progress.tell_now(&under_way(step)),
+        _ => progress.tell(|| under_way(step)),
+    }
 }
 
-impl Progress {
-    fn new(view: &View) -> Self {
-        Self { told: None, visible: !view.json && std::io::stderr().is_terminal() }
-    }
-
-    fn tell(&mut self, step: Step) {
-        let soon = self.told.is_some_and(|told| told.elapsed() < PROGRESS);
-        if !self.visible || (soon && step != Step::Checking) {
-            return;
-        }
-        self.told = Some(Instant::now());
-        let part = |done: u64, all: u64| (done * 100).checked_div(all).unwrap_or(100);
-        let text = match step {
-            Step::Copying(done, all) => format!("copying the store, {} %", part(done, all)),
-            Step::Checking => "checking the copy".into(),
-            Step::Contents(done, all) => format!("copying {done} of {}", counted(all, "file")),
-        };
-        let mut stderr = std::io::stderr();
-        let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
-    }
-
-    fn end(&mut self) {
-        if self.told.take().is_some() {
-            let mut stderr = std::io::stderr();
-            let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
-        }
+fn under_way(step: Step) -> String {
+    let part = |done: u64, all: u64| (done * 100).checked_div(all).unwrap_or(100);
+    match step {
+        Step::Copying(done, all) => format!("copying the store, {} %", part(done, all)),
+        Step::Checking => "checking the copy".into(),
+        Step::Contents(done, all) => format!("copying {done} of {}", counted(all, "file")),
     }
 }
 

@@ -3,11 +3,11 @@
 
 use super::client::Client;
 use super::plugins_view;
-use super::session::{AtRest, Desk, Found, find};
+use super::session::{AtRest, Found, find};
 use super::view::{View, encoded};
 use crate::admin::reload::{no_file, refusal};
 use crate::admin::{at_the_command_line, plugins};
-use crate::config::{Config, Edit, Loaded};
+use crate::config::{Config, Edit, Loaded, Mistake};
 use crate::error::{Error, Result};
 use crate::plugins::{Problem, inspect_all};
 use crate::store::Deed;
@@ -46,10 +46,7 @@ pub(super) async fn set_enabled(name: &str, enabled: bool, loaded: &Loaded, view
                 Ok(_) => Deed::done(&actor, action, name, json!({})),
                 Err(error) => Deed::refused(&actor, action, name, &error.to_string()),
             };
-            let rest = AtRest::open(&loaded.config, lock)?;
-            let recorded = rest.store.write(move |tx| tx.audit(&deed)).await;
-            Desk::Rest(rest).close().await;
-            recorded?;
+            AtRest::record(&loaded.config, lock, deed).await;
             result
         }
     }
@@ -67,7 +64,7 @@ fn at_rest(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<St
     {
         return Err(match problem {
             Problem::Settings(mistakes) => Error::Mistakes(mistakes),
-            Problem::Library(text) => Error::Invalid(format!("plugin {name}: {text}")),
+            Problem::Library(text) => Error::Mistakes(library_mistake(config, name, &text)),
         });
     }
     edit.write().map_err(|error| Error::Unavailable(format!("{} cannot be written: {error}", path.display())))?;
@@ -82,6 +79,12 @@ fn at_rest(name: &str, enabled: bool, loaded: &Loaded, view: &View) -> Result<St
     let (how, file) = (if enabled { "enabled" } else { "disabled" }, path.display());
     let already = if edit.is_new() { "" } else { "already " };
     Ok(format!("{name} is {already}{how} in {file}; no host runs, so nothing else changed\n"))
+}
+
+/// In the words of `check`.
+fn library_mistake(config: &Config, name: &str, text: &str) -> Vec<Mistake> {
+    let instance = config.plugins.instances.get(name);
+    instance.map(|instance| Mistake::new(&instance.place, format!("plugin {name}: {text}"))).into_iter().collect()
 }
 
 async fn host(config: &Config) -> Result<Client> {

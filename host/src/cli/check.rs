@@ -7,20 +7,24 @@ use crate::plugins::{Inspection, Problem, inspect_all};
 use crate::run::unrouted_text;
 use plugin_api::Role;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What was found; both in order of place.
+/// What was found; mistakes and warnings in order of place.
+#[derive(Default)]
 pub(super) struct Findings {
     pub mistakes: Vec<Mistake>,
     pub warnings: Vec<Mistake>,
+    /// Instances that cannot run, and why in the words that the host has for it: among the mistakes as well.
+    pub unfit: BTreeMap<String, String>,
 }
 
 pub(super) fn check(loaded: Result<Loaded, Vec<Mistake>>, view: &View) -> Report {
     let (findings, origin) = match loaded {
         Ok(loaded) => (inspect(&loaded), loaded.origin),
-        Err(mistakes) => (Findings { mistakes, warnings: Vec::new() }, None),
+        Err(mistakes) => (Findings { mistakes, ..Findings::default() }, None),
     };
-    let Findings { mistakes, warnings } = &findings;
+    let Findings { mistakes, warnings, .. } = &findings;
     let exit = if mistakes.is_empty() { Exit::Done } else { Exit::Usage };
     let stdout = match (view.json, exit) {
         (true, _) => View::json(&findings.json()),
@@ -43,9 +47,10 @@ fn well(origin: Option<&Path>) -> String {
 
 pub(super) fn inspect(loaded: &Loaded) -> Findings {
     let Loaded { config, warnings, origin } = loaded;
-    let (mut mistakes, mut warnings) = (Vec::new(), warnings.clone());
+    let (mut mistakes, mut warnings, mut unfit) = (Vec::new(), warnings.clone(), BTreeMap::new());
     for inspection in inspect_all(&config.plugins).iter().filter(|inspection| inspection.enabled) {
         let place = place_of(config, &inspection.name, origin.as_deref());
+        unfit.extend(inspection.problem.as_ref().map(|problem| (inspection.name.clone(), problem.to_string())));
         match &inspection.problem {
             Some(Problem::Settings(wrong)) => mistakes.extend(wrong.iter().cloned()),
             Some(Problem::Library(text)) => {
@@ -59,7 +64,7 @@ pub(super) fn inspect(loaded: &Loaded) -> Findings {
     }
     mistakes.sort();
     warnings.sort();
-    Findings { mistakes, warnings }
+    Findings { mistakes, warnings, unfit }
 }
 
 /// The instance's table. One that nobody wrote stands in no line: then the file as a whole is where it would be changed.

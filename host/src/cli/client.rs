@@ -1,6 +1,7 @@
 //! The running host's admin API, as the command line asks it: one connection per request, JSON both ways, and an end after ten seconds.
 //! It speaks to this machine's own host and to nobody else.
 
+use super::view::{field, items};
 use crate::config::Mistake;
 use crate::error::{Error, Result};
 use crate::store::lock::Holder;
@@ -23,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 const ADMIN: &str = "/api/v1/admin/";
+const READY: &str = "/api/v1/ready";
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
@@ -69,20 +71,7 @@ impl Client {
 
     /// An answer of any length, handed to `take` as it comes. Each piece of it has to come soon.
     pub(super) async fn download(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let answer =
-            match timeout(self.patience, self.send(Method::GET, &format!("{ADMIN}{path}"), Bytes::new(), None)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => return Err(self.silent(&error)),
-                Err(_) => return Err(self.silent(&"nothing came")),
-            };
-        let status = answer.status();
-        let mut body = answer.into_body();
-        if status != StatusCode::OK {
-            let text =
-                Limited::new(body, LARGEST_ANSWER).collect().await.map(|text| text.to_bytes()).unwrap_or_default();
-            let value = serde_json::from_slice::<Value>(&text).unwrap_or_default();
-            return Err(self.refusal(status, value["error"].as_str().unwrap_or_default()));
-        }
+        let mut body = self.open(&format!("{ADMIN}{path}")).await?;
         loop {
             match timeout(self.patience, body.frame()).await {
                 Ok(None) => return Ok(()),
@@ -107,31 +96,19 @@ impl Client {
 
     /// What the host says of itself; that it is not ready is an answer too.
     pub(super) async fn ready(&self) -> Result<Value> {
-        let asked = async {
-            let answer = self.send(Method::GET, "/api/v1/ready", Bytes::new(), None).await?;
-            Ok::<_, Broken>(Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes())
-        };
-        match timeout(self.patience, asked).await {
-            Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|error| self.silent(&error)),
-            Ok(Err(error)) => Err(self.silent(&error)),
-            Err(_) => Err(self.silent(&"nothing in time")),
-        }
+        let (_, answer) = self.in_time(self.exchange(Method::GET, READY, Bytes::new(), None)).await?;
+        serde_json::from_slice(&answer).map_err(|error| self.silent(&error))
     }
 
     /// Opens a stream; its body may go on for ever. `path`: the whole, with its query.
     pub(super) async fn open(&self, path: &str) -> Result<Incoming> {
-        let answer = match timeout(self.patience, self.send(Method::GET, path, Bytes::new(), None)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(self.silent(&error)),
-            Err(_) => return Err(self.silent(&"nothing in time")),
-        };
+        let answer = self.in_time(self.send(Method::GET, path, Bytes::new(), None)).await?;
         let status = answer.status();
         if status == StatusCode::OK {
             return Ok(answer.into_body());
         }
-        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
-        let value = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
-        Err(self.refusal(status, value.unwrap_or_default()["error"].as_str().unwrap_or_default()))
+        let text = self.in_time(whole(answer)).await.unwrap_or_default();
+        Err(self.refused(status, &text))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Value> {
@@ -139,20 +116,17 @@ impl Client {
     }
 
     async fn ask_with(&self, method: Method, path: &str, body: Bytes, key: Option<&str>) -> Result<Value> {
-        let (status, answer) = match timeout(self.patience, self.exchange(method, path, body, key)).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(error)) => return Err(self.silent(&error)),
-            Err(_) => return Err(self.silent(&format_args!("nothing within {} s", self.patience.as_secs_f64()))),
-        };
-        let value = serde_json::from_slice::<Value>(&answer);
+        let (status, answer) = self.in_time(self.exchange(method, path, body, key)).await?;
         if status == StatusCode::OK {
-            return value.map_err(|error| self.silent(&error));
+            return serde_json::from_slice(&answer).map_err(|error| self.silent(&error));
         }
-        let value = value.unwrap_or_default();
-        let mistakes = value["mistakes"].as_array().into_iter().flatten().filter_map(Mistake::from_json);
-        match mistakes.collect::<Vec<_>>() {
-            none if none.is_empty() => Err(self.refusal(status, value["error"].as_str().unwrap_or_default())),
-            mistakes => Err(Error::Mistakes(mistakes)),
+        Err(self.refused(status, &answer))
+    }
+
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, Broken>>) -> Result<T> {
+        match timeout(self.patience, asked).await {
+            Ok(answered) => answered.map_err(|error| self.silent(&error)),
+            Err(_) => Err(self.silent(&format_args!("nothing within {} s", self.patience.as_secs_f64()))),
         }
     }
 
@@ -164,8 +138,7 @@ impl Client {
         key: Option<&str>,
     ) -> Result<(StatusCode, Bytes), Broken> {
         let answer = self.send(method, path, body, key).await?;
-        let status = answer.status();
-        Ok((status, Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes()))
+        Ok((answer.status(), whole(answer).await?))
     }
 
     async fn send(
@@ -197,6 +170,16 @@ impl Client {
         Error::Unavailable(format!("the host with pid {pid} has the store open, but does not answer at {url}: {why}"))
     }
 
+    /// In the host's own words, where it has some.
+    fn refused(&self, status: StatusCode, answer: &[u8]) -> Error {
+        let answer = serde_json::from_slice::<Value>(answer).unwrap_or_default();
+        let mistakes = items(&answer, "mistakes").iter().filter_map(Mistake::from_json);
+        match mistakes.collect::<Vec<_>>() {
+            none if none.is_empty() => self.refusal(status, &field(&answer, "error")),
+            mistakes => Error::Mistakes(mistakes),
+        }
+    }
+
     fn refusal(&self, status: StatusCode, text: &str) -> Error {
         let text = if text.is_empty() { format!("the host answered {status}") } else { text.into() };
         match status.as_u16() {
@@ -212,6 +195,10 @@ impl Client {
             _ => Error::Internal(text),
         }
     }
+}
+
+async fn whole(answer: Response<Incoming>) -> Result<Bytes, Broken> {
+    Ok(Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await?.to_bytes())
 }
 
 #[cfg(test)]

@@ -74,11 +74,11 @@ fn table(page: &Value, filters: &Filters, view: &View) -> String {
     }
     let columns = [
         ("ID", Fit::Whole),
-        ("PLUGIN", Fit::Whole),
+        ("PLUGIN", Fit::Cut),
         ("ACTIVE", Fit::Whole),
-        ("TAKEN", Fit::Whole),
         ("USER", Fit::Cut),
-        ("EXTERNAL ID", Fit::Cut),
+        ("TAKEN", Fit::Cut),
+        ("EXTERNAL ID", Fit::Spare),
         ("PLATFORM", Fit::Optional),
     ];
     let (mut table, now) = (Table::new(&columns, ""), clock::now());
@@ -87,8 +87,8 @@ fn table(page: &Value, filters: &Filters, view: &View) -> String {
             field(row, "id").into(),
             field(row, "plugin").into(),
             ago::age(&field(row, "last_activity"), now).into(),
-            Shown::toned(&taken(row, now), Tone::Busy),
             field(&row["user"], "name").into(),
+            Shown::toned(&taken(row, now), Tone::Busy),
             field(row, "external_id").into(),
             field(row, "platform").into(),
         ];

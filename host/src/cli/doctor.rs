@@ -4,10 +4,11 @@
 mod exposure;
 mod machine;
 mod running;
+mod secrets;
 mod store;
 
 use super::report::{Exit, Report};
-use super::session::{Found, find};
+use super::session::{Found, Unfound, find};
 use super::table::{Fit, Shown, Table, Tone};
 use super::view::{View, counted};
 use super::watching_args::Doctor;
@@ -15,6 +16,8 @@ use super::{check, wait};
 use crate::config::{Loaded, Mistake};
 use crate::error::Result;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How bad something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,10 +76,6 @@ impl Findings {
         self.0.push(Finding { check, level, text: text.into(), advice: advice.into() });
     }
 
-    fn says(&self, text: &str) -> bool {
-        self.0.iter().any(|finding| finding.text.contains(text))
-    }
-
     fn count(&self, level: Level) -> u64 {
         self.0.iter().filter(|finding| finding.level == level).count() as u64
     }
@@ -87,10 +86,10 @@ pub(super) fn run(command: &Doctor, loaded: Result<Loaded, Vec<Mistake>>, view: 
     let mut host = None;
     match &loaded {
         Ok(loaded) => {
-            configuration(&mut findings, loaded, view);
+            let unfit = configuration(&mut findings, loaded, view);
             exposure::look(&mut findings, loaded);
             let looked = wait(async {
-                host = surroundings(&mut findings, loaded, command.thorough, view).await;
+                host = surroundings(&mut findings, loaded, &unfit, command.thorough, view).await;
                 Ok(String::new())
             });
             if let Err(error) = looked {
@@ -100,20 +99,23 @@ pub(super) fn run(command: &Doctor, loaded: Result<Loaded, Vec<Mistake>>, view: 
         Err(mistakes) => mistaken(&mut findings, mistakes, view),
     }
     machine::limits(&mut findings, host);
+    machine::clock(&mut findings, Path::new(machine::TIME_SERVICE));
     report(findings, view)
 }
 
-fn configuration(findings: &mut Findings, loaded: &Loaded, view: &View) {
+/// Answers the instances whose trouble is told with it, and what that is.
+fn configuration(findings: &mut Findings, loaded: &Loaded, view: &View) -> BTreeMap<String, String> {
     let found = check::inspect(loaded);
     mistaken(findings, &found.mistakes, view);
     for warning in &found.warnings {
-        findings.warning("config", warning.to_string(), "mend that place, then `arcuate check`");
+        findings.warning("config", warning.to_string(), format!("mend that place, then `{}`", view.command("check")));
     }
     if found.mistakes.is_empty() && found.warnings.is_empty() {
         let origin = loaded.origin.as_deref();
         let name = origin.map_or_else(|| "the defaults".into(), |path| path.display().to_string());
         findings.ok("config", format!("{name}: no mistakes"));
     }
+    found.unfit
 }
 
 fn mistaken(findings: &mut Findings, mistakes: &[Mistake], view: &View) {
@@ -123,16 +125,18 @@ fn mistaken(findings: &mut Findings, mistakes: &[Mistake], view: &View) {
 }
 
 /// The store, the disk below it, and the host that has it or could have it. Answers the pid of one that runs.
-async fn surroundings(findings: &mut Findings, loaded: &Loaded, thorough: bool, view: &View) -> Option<u32> {
+async fn surroundings(
+    findings: &mut Findings,
+    loaded: &Loaded,
+    unfit: &BTreeMap<String, String>,
+    thorough: bool,
+    view: &View,
+) -> Option<u32> {
     let config = &loaded.config;
     let found = find(config).await;
     match &found {
-        Err(error) => findings.problem(
-            "host",
-            error.to_string(),
-            "if that process hangs, end it; its lock goes with it, and the next start goes on where it was",
-        ),
-        Ok(Found::Host(host)) => running::look(findings, host, view).await,
+        Err(unfound) => findings.problem("host", unfound.to_string(), what_to_do(unfound)),
+        Ok(Found::Host(host)) => running::look(findings, host, unfit, view).await,
         Ok(Found::Rest(_)) => {
             findings.warning("host", "no host runs", format!("`{}` starts it", view.command("serve")));
             machine::port(findings, config);
@@ -150,6 +154,21 @@ async fn surroundings(findings: &mut Findings, loaded: &Loaded, thorough: bool, 
     match found {
         Ok(Found::Host(host)) => Some(host.pid()),
         _ => None,
+    }
+}
+
+/// Only what holds the store and says nothing may have to be ended.
+fn what_to_do(unfound: &Unfound) -> &'static str {
+    match unfound {
+        Unfound::Silent(_) => {
+            "if that process hangs, end it; its lock goes with it, and the next start goes on where it was"
+        }
+        Unfound::Token(_) => {
+            "the host itself goes on: run this as the user that runs it, with the configuration that it has"
+        }
+        Unfound::Store(_) => {
+            "run this as the user that runs the host; that user must be able to enter the store's folder"
+        }
     }
 }
 

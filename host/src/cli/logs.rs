@@ -23,3 +23,10 @@ pub(super) fn init() {
         .log_internal_errors(false);
     if terminal { builder.with_target(false).init() } else { builder.json().flatten_event(true).init() }
 }
+
+/// Of a command only that its deed is missing in the record. `doctor` runs several commands in one.
+pub(super) fn init_for_commands() {
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("arcuate::store::audit=warn"));
+    let builder = builder.with_writer(std::io::stderr).without_time().with_target(false).with_ansi(false);
+    let _ = builder.log_internal_errors(false).try_init();
+}

@@ -8,6 +8,7 @@ mod backup;
 mod changes;
 mod check;
 mod client;
+mod columns;
 mod confirm;
 mod conversations;
 mod doctor;
@@ -20,8 +21,10 @@ mod person_data;
 mod plugins;
 mod plugins_args;
 mod plugins_view;
+mod progress;
 mod queue;
 mod queue_args;
+mod queue_cleanup;
 mod queue_view;
 mod report;
 mod rooms;
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
 
 /// A command asks one thing after the other: this thread is enough.
 fn wait(command: impl Future<Output = Result<String>>) -> Result<String> {
+    logs::init_for_commands();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::Unavailable(format!("no runtime: {error}")))?.block_on(command)
 }

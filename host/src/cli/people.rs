@@ -8,12 +8,10 @@ use super::session::Desk;
 use super::table::{Fit, Table, pairs};
 use super::view::{Filters, View, counted, field, items};
 use crate::admin;
-use crate::admin::users::{self, MergeInto, SplitOff};
+use crate::admin::users::{self, MergeInto, SplitOff, user_id};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::http::Params;
-use crate::ids::UserId;
-use crate::store::unknown_person;
 use serde_json::Value;
 
 pub(super) async fn run(command: &Users, desk: &Desk, view: &View) -> Result<String> {
@@ -38,14 +36,10 @@ async fn list(filters: &Filters, desk: &Desk, view: &View) -> Result<String> {
 
 pub(super) async fn find(id: &str, desk: &Desk) -> Result<Value> {
     match desk {
+        // What is no id is nobody's path either.
         Desk::Host(host) => host.get(&format!("users/{}", user_id(id)?)).await,
         Desk::Rest(rest) => users::show(&rest.store, id).await,
     }
-}
-
-/// What is no id is nobody's path either.
-pub(super) fn user_id(id: &str) -> Result<UserId> {
-    id.trim().parse().map_err(|_| unknown_person(id))
 }
 
 async fn show(id: &str, desk: &Desk, view: &View) -> Result<String> {

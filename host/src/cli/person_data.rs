@@ -3,17 +3,19 @@
 
 use super::confirm::{confirm, somebody_is_there};
 use super::harmless;
-use super::people::{details, find, user_id};
+use super::people::{details, find};
+use super::progress::Progress;
 use super::report::{complain, print};
 use super::session::Desk;
 use super::view::{View, counted, field, items};
 use crate::admin;
 use crate::admin::person_data;
+use crate::admin::users::user_id;
 use crate::error::{Error, Result};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +138,7 @@ pub(super) async fn forget(id: &str, yes: bool, desk: &Desk, view: &View) -> Res
         complain_whole(&details(&person, view));
         confirm("Forget this person, with their conversations and messages? There is no way back.")?;
     }
-    let mut sum = Removed::default();
+    let (mut sum, mut progress) = (Removed::default(), Progress::new(view));
     loop {
         let step = match desk {
             Desk::Host(host) => host.post(&format!("users/{}/forget", user_id(id)?), &json!({})).await,
@@ -144,10 +146,10 @@ pub(super) async fn forget(id: &str, yes: bool, desk: &Desk, view: &View) -> Res
         }?;
         sum.add(&step["removed"]);
         if step["done"] == true {
-            sum.clear_line();
+            drop(progress);
             return Ok(sum.told(&step, view));
         }
-        sum.show();
+        progress.tell(|| format!("{} removed so far", sum.text()));
     }
 }
 
@@ -173,19 +175,6 @@ impl Removed {
     fn text(&self) -> String {
         let counts = self.0.iter().zip(Self::NAMES).filter(|(count, (name, _))| **count > 0 || *name != "files");
         counts.map(|(count, (_, one))| counted(*count, one)).collect::<Vec<_>>().join(", ")
-    }
-
-    /// One line that is written over, where somebody looks on.
-    fn show(&self) {
-        if std::io::stderr().is_terminal() {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K{} removed so far", self.text());
-        }
-    }
-
-    fn clear_line(&self) {
-        if std::io::stderr().is_terminal() {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
-        }
     }
 
     fn told(&self, last: &Value, view: &View) -> String {

@@ -2,9 +2,11 @@
 
 use super::args::Page;
 use super::confirm::{confirm, somebody_is_there};
+use super::progress::Progress;
 use super::queue_args::{
     Holding, Queue, QueueDelete, QueueFlush, QueueList, QueuePause, QueuePrioritize, QueueResume, QueueRetry, Which,
 };
+use super::queue_cleanup;
 use super::queue_view;
 use super::session::Desk;
 use super::turns;
@@ -17,7 +19,6 @@ use crate::error::Result;
 use crate::http::Params;
 use crate::store::State;
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
 
 /// Jobs that are counted before somebody is asked about them.
 const COUNTED: u32 = 1000;
@@ -44,6 +45,7 @@ pub(super) async fn run(command: &Queue, desk: &Desk, config: &Config, view: &Vi
         Queue::Pause(asked) => pause(asked, desk, config, view).await,
         Queue::Resume(asked) => resume(asked, desk, config, view).await,
         Queue::Paused => paused(desk, view).await,
+        Queue::Cleanup => queue_cleanup::clean_up(desk, config, view).await,
         Queue::Cancel(asked) => turns::cancel(asked, desk, view).await,
     }
 }
@@ -85,7 +87,7 @@ async fn show(id: &str, desk: &Desk, view: &View) -> Result<String> {
 
 async fn retry(asked: &QueueRetry, desk: &Desk, view: &View) -> Result<String> {
     let selection = Selection { ids: asked.ids.clone(), state: asked.state.clone(), ..of(&asked.which) };
-    let done = deed(Deed::Retry, &selection, desk).await?;
+    let done = deed(Deed::Retry, &selection, desk, view).await?;
     Ok(told(&done, view, |jobs| match desk {
         Desk::Host(_) => format!("{jobs} will run again"),
         Desk::Rest(_) => format!("{jobs} will run again when the host starts"),
@@ -98,7 +100,7 @@ async fn flush(asked: &QueueFlush, desk: &Desk, view: &View) -> Result<String> {
         ask(desk, &pending, &asked.which, |jobs| format!("Flush {jobs}? What is flushed does not run.")).await?;
     }
     let selection = Selection { all: asked.all, ..of(&asked.which) };
-    let done = deed(Deed::Flush, &selection, desk).await?;
+    let done = deed(Deed::Flush, &selection, desk, view).await?;
     Ok(told(&done, view, |jobs| format!("{jobs} flushed: kept for the record, not run")))
 }
 
@@ -111,14 +113,14 @@ async fn delete(asked: &QueueDelete, desk: &Desk, view: &View) -> Result<String>
         }
     }
     let selection = Selection { ids: asked.ids.clone(), state: asked.state.clone(), ..of(&asked.which) };
-    let done = deed(Deed::Delete, &selection, desk).await?;
+    let done = deed(Deed::Delete, &selection, desk, view).await?;
     Ok(told(&done, view, |jobs| format!("{jobs} deleted")))
 }
 
 async fn prioritize(asked: &QueuePrioritize, desk: &Desk, view: &View) -> Result<String> {
     let priority = Some(asked.priority.clone());
     let selection = Selection { ids: asked.ids.clone(), priority, ..of(&asked.which) };
-    let done = deed(Deed::Prioritize, &selection, desk).await?;
+    let done = deed(Deed::Prioritize, &selection, desk, view).await?;
     Ok(told(&done, view, |jobs| format!("{jobs} with {} priority from now on", asked.priority)))
 }
 
@@ -198,29 +200,20 @@ fn of(which: &Which) -> Selection {
 }
 
 /// By ids at once; by filters a portion at a time, and told how far it is.
-async fn deed(deed: Deed, selection: &Selection, desk: &Desk) -> Result<Value> {
+async fn deed(deed: Deed, selection: &Selection, desk: &Desk, view: &View) -> Result<Value> {
     if !selection.ids.is_empty() {
         return once(deed, selection, desk).await;
     }
     let mut portion = Selection { limit: Some(PORTION), ..selection.clone() };
-    let (mut affected, mut shown) = (0, false);
+    let (mut affected, mut progress) = (0, Progress::new(view));
     loop {
         let done = once(deed, &portion, desk).await?;
         affected += done["affected"].as_u64().unwrap_or_default();
         let Some(cursor) = done["cursor"].as_str() else { break };
         portion.cursor = Some(cursor.to_owned());
-        shown |= progress(&format!("{affected} jobs so far"));
-    }
-    if shown {
-        progress("");
+        progress.tell(|| format!("{} so far", counted(affected, "job")));
     }
     Ok(json!({ "affected": affected }))
-}
-
-/// One line that each next one replaces, where somebody looks. False: nobody does.
-fn progress(line: &str) -> bool {
-    let mut stderr = std::io::stderr();
-    stderr.is_terminal() && write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush()).is_ok()
 }
 
 async fn once(deed: Deed, selection: &Selection, desk: &Desk) -> Result<Value> {

@@ -1,6 +1,7 @@
 //! What can be typed behind `arcuate queue`: its commands, their options, and their help.
 
 use super::args::Page;
+use super::queue_cleanup::QUEUE_CLEANUP;
 use super::turns::{QUEUE_CANCEL, QueueCancel};
 use crate::admin::queue_filter::span;
 use crate::store::State;
@@ -28,6 +29,9 @@ pub(super) enum Queue {
     /// Removes jobs and their record; one that runs is refused
     #[command(after_help = DELETE, override_usage = DELETE_USAGE)]
     Delete(QueueDelete),
+    /// Removes what ended longer ago than [queue] keeps it
+    #[command(after_help = QUEUE_CLEANUP)]
+    Cleanup,
     /// Ends a turn of an agent that runs: it has failed
     #[command(after_help = QUEUE_CANCEL)]
     Cancel(QueueCancel),

@@ -20,7 +20,7 @@ pub(super) fn list(page: &Value, asked: &QueueList, filters: &Filters, view: &Vi
         ("ID", Fit::Whole),
         ("STATE", Fit::Whole),
         ("AGE", Fit::Whole),
-        ("PLUGIN", Fit::Whole),
+        ("PLUGIN", Fit::Cut),
         ("KIND", Fit::Optional),
         ("TRIES", Fit::Optional),
     ];
@@ -82,7 +82,7 @@ pub(super) fn paused(listed: &Value, view: &View) -> String {
     if rows.is_empty() {
         return "nothing is paused\n".into();
     }
-    let columns = [("PLUGIN", Fit::Whole), ("LANE", Fit::Whole), ("SINCE", Fit::Whole), ("BY", Fit::Optional)];
+    let columns = [("PLUGIN", Fit::Whole), ("LANE", Fit::Cut), ("SINCE", Fit::Whole), ("BY", Fit::Optional)];
     let (mut table, now) = (Table::new(&columns, "REASON"), clock::now());
     for row in rows {
         let lane = Some(field(row, "lane")).filter(|lane| !lane.is_empty()).unwrap_or_else(|| "all".into());

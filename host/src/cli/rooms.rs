@@ -60,7 +60,7 @@ async fn rotate_key(name: &str, desk: &Desk, view: &View) -> Result<String> {
     let named = admin::rooms::Named { name: name.into() };
     let rotated = match desk {
         Desk::Host(host) => host.post("rooms/rotate-key", &named).await,
-        Desk::Rest(rest) => admin::rooms::rotate_key(&rest.store, named.name).await,
+        Desk::Rest(rest) => admin::rooms::rotate_key(&rest.store, &admin::at_the_command_line(), named.name).await,
     }?;
     let told =
         || format!("{}\nThis is the room's only key now, and it is not shown again.\n", field(&rotated, "admin_key"));

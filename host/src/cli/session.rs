@@ -2,12 +2,14 @@
 //! functions answer in both places. A store is never made here, and nothing changes because somebody looked.
 
 use super::client::Client;
+use super::report::complain;
 use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
 use crate::store::lock::{self, Holder, Lock, TakeError};
 use crate::store::slots::Retries;
-use crate::store::{Options, Store};
+use crate::store::{Deed, Options, Store};
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -39,15 +41,30 @@ pub(super) struct AtRest {
     _lock: Lock,
 }
 
-pub(super) async fn find(config: &Config) -> Result<Found> {
+/// Why neither is found.
+#[derive(Debug)]
+pub(super) enum Unfound {
+    /// The lock is held by a process that says nothing.
+    Silent(Error),
+    /// A host runs, and there is no token to ask it with.
+    Token(Error),
+    /// The store or its lock cannot be looked at.
+    Store(Error),
+}
+
+pub(super) async fn find(config: &Config) -> std::result::Result<Found, Unfound> {
     let path = &config.store.path;
+    let is_there = |path: &Path| is_there(path).map_err(Unfound::Store);
     if !is_there(path)? && !is_there(&lock::path_of(path))? {
         return Ok(Found::NoStore);
     }
     match take(path).await? {
-        Ok(_) if !has_content(path)? => Ok(Found::NoStore),
+        Ok(_) if !has_content(path).map_err(Unfound::Store)? => Ok(Found::NoStore),
         Ok(lock) => Ok(Found::Rest(lock)),
-        Err(holder) => Ok(Found::Host(Client::new(holder, &token(config)?)?)),
+        Err(holder) => {
+            let host = token(config).and_then(|token| Client::new(holder, &token));
+            host.map(Found::Host).map_err(Unfound::Token)
+        }
     }
 }
 
@@ -64,6 +81,21 @@ pub(super) async fn refuse_second_host(config: &Config) -> Result<()> {
         return Ok(());
     }
     take(path).await?.map(drop).map_err(|holder| TakeError::Held(Some(holder)).into())
+}
+
+impl From<Unfound> for Error {
+    fn from(unfound: Unfound) -> Self {
+        match unfound {
+            Unfound::Silent(error) | Unfound::Token(error) | Unfound::Store(error) => error,
+        }
+    }
+}
+
+impl fmt::Display for Unfound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Silent(error) | Self::Token(error) | Self::Store(error)) = self;
+        error.fmt(f)
+    }
 }
 
 impl Desk {
@@ -93,18 +125,31 @@ impl AtRest {
         store.with_slots(|slots| slots.retries = Retries::of(&config.queue));
         Ok(Self { store, _lock: lock })
     }
+
+    /// Writes down what is done already: where that cannot be, it is told, and the deed stands.
+    pub(super) async fn record(config: &Config, lock: Lock, deed: Deed) {
+        let written = async {
+            let rest = Self::open(config, lock)?;
+            let written = rest.store.write(move |tx| tx.audit(&deed)).await;
+            rest.store.close().await;
+            written
+        };
+        if let Err(error) = written.await {
+            complain(&format!("warning: this was not written into the record of deeds: {error}"));
+        }
+    }
 }
 
 /// The lock, or the host that has it and says where it listens.
-async fn take(store: &Path) -> Result<std::result::Result<Lock, Holder>> {
+async fn take(store: &Path) -> std::result::Result<std::result::Result<Lock, Holder>, Unfound> {
     let end = Instant::now() + PATIENCE;
     loop {
         match Lock::take(store) {
             Ok(lock) => return Ok(Ok(lock)),
             Err(TakeError::Held(Some(holder))) if !holder.url.is_empty() => return Ok(Err(holder)),
             Err(TakeError::Held(_)) if Instant::now() < end => sleep(STEP).await,
-            Err(TakeError::Held(holder)) => return Err(silent(store, holder)),
-            Err(failed) => return Err(failed.into()),
+            Err(TakeError::Held(holder)) => return Err(Unfound::Silent(silent(store, holder))),
+            Err(failed) => return Err(Unfound::Store(failed.into())),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Tables that fit: on a terminal as wide as that, with what matters least left out first; otherwise one plain line per row with
-//! everything in it.
+//! Tables that fit: on a terminal as wide as that, with what matters least left out first, and on a narrow one with each row on several
+//! lines; otherwise one plain line per row with everything in it.
 
+use super::columns::{cut, packed};
 use super::harmless::line;
 use super::view::View;
 use comfy_table::{
@@ -25,6 +26,8 @@ pub(super) enum Fit {
     Cut,
     /// Is left out; the last of the table first.
     Optional,
+    /// Is cut, and left out where even that does not help.
+    Spare,
 }
 
 /// See the module's text. Cells come from outside and are made harmless here.
@@ -117,34 +120,62 @@ impl Table {
             table.enforce_styling();
         }
         spaced(&mut table);
-        self.arrange(&mut table, width);
+        let Some(shown) = self.shown(&table.column_max_content_widths(), width) else {
+            return self.stacked(view, width);
+        };
+        self.arrange(&mut table, &shown, width);
         let mut lines = lines(&table).into_iter();
         let header = lines.next().unwrap_or_default();
         let rows = lines.zip(&self.rows).map(|(line, (_, note))| line + &self.note(view, note, width));
         header + &rows.collect::<String>()
     }
 
-    /// Leaves out and cuts what does not fit.
-    fn arrange(&self, table: &mut Layout, width: u16) {
-        let widths = table.column_max_content_widths();
-        let least = |index: usize| match self.columns[index].1 {
-            Fit::Cut => widths[index].min(NARROWEST) + GAP,
-            Fit::Whole | Fit::Optional => widths[index] + GAP,
-        };
+    /// The columns that have room; None where not even those have that matter.
+    fn shown(&self, widths: &[u16], width: u16) -> Option<Vec<usize>> {
         let mut shown: Vec<usize> = (0..self.columns.len()).collect();
         // The first column needs no gap before it.
-        while shown.iter().map(|index| least(*index)).sum::<u16>() > width + GAP {
-            let Some(at) = shown.iter().rposition(|index| self.columns[*index].1 == Fit::Optional) else { break };
+        while shown.iter().map(|index| self.least(widths, *index)).sum::<u16>() > width + GAP {
+            let can_go = |index: &usize| matches!(self.columns[*index].1, Fit::Optional | Fit::Spare);
+            let at = shown.iter().rposition(can_go)?;
             shown.remove(at);
         }
+        Some(shown)
+    }
+
+    fn least(&self, widths: &[u16], index: usize) -> u16 {
+        match self.columns[index].1 {
+            Fit::Cut | Fit::Spare => widths[index].min(NARROWEST) + GAP,
+            Fit::Whole | Fit::Optional => widths[index] + GAP,
+        }
+    }
+
+    /// Leaves out and cuts what does not fit.
+    fn arrange(&self, table: &mut Layout, shown: &[usize], width: u16) {
+        let widths = table.column_max_content_widths();
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(width);
         let constraints = (0..self.columns.len()).map(|index| match self.columns[index].1 {
             _ if !shown.contains(&index) => ColumnConstraint::Hidden,
-            Fit::Cut => ColumnConstraint::LowerBoundary(Width::Fixed(least(index))),
+            Fit::Cut | Fit::Spare => ColumnConstraint::LowerBoundary(Width::Fixed(self.least(&widths, index))),
             Fit::Whole | Fit::Optional => ColumnConstraint::ContentWidth,
         });
         table.set_constraints(constraints.collect::<Vec<_>>());
+    }
+
+    /// Each row on as many lines as it takes: what somebody copies stays whole.
+    fn stacked(&self, view: &View, width: u16) -> String {
+        let columns = usize::from(width);
+        let room = columns.saturating_sub(usize::from(GAP)).max(usize::from(NARROWEST));
+        let packed = |texts: Vec<&str>| {
+            let kept = texts.into_iter().zip(&self.columns).filter(|(_, (_, fit))| *fit != Fit::Optional);
+            let words = kept.map(|(text, (_, fit))| if *fit == Fit::Whole { text.into() } else { cut(text, room) });
+            packed(&words.collect::<Vec<_>>(), columns)
+        };
+        let header = packed(self.columns.iter().map(|(title, _)| *title).collect());
+        let rows = self.rows.iter().map(|(cells, note)| {
+            packed(cells.iter().map(|cell| cell.text.as_str()).collect()) + &self.note(view, note, width)
+        });
+        header + &rows.collect::<String>()
     }
 
     /// The lines below a row, indented.

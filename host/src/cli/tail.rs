@@ -6,8 +6,9 @@ mod line;
 use super::client::Client;
 use super::report::complain;
 use super::session::{Found, find, running};
-use super::view::{View, encoded, items};
+use super::view::{View, encoded, field, items};
 use super::watching_args::Tail;
+use crate::bridge::conversations::conversation_id;
 use crate::clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -59,11 +60,11 @@ pub(super) async fn run(command: &Tail, config: &Config, view: &View) -> Result<
 
 async fn follow(command: &Tail, config: &Config, view: &View) -> Result<()> {
     let Found::Host(mut host) = find(config).await? else {
-        let text = "no host runs, so nothing happens; `arcuate serve` starts one";
-        return Err(Error::Unavailable(text.into()));
+        let text = format!("no host runs, so nothing happens; `{}` starts one", view.command("serve"));
+        return Err(Error::Unavailable(text));
     };
     let cursor = command.since.map(|since| i64::try_from(since).unwrap_or(i64::MAX));
-    let filter = filter(command, &host).await?;
+    let filter = filter(command, &host, view).await?;
     let mut follower = Follower { view, cursor, filter, lines: Lines::new(view), was_late: false };
     let mut is_first = true;
     loop {
@@ -97,18 +98,11 @@ async fn found_again(config: &Config) -> Client {
 }
 
 /// `&rooms=…&events=…`
-async fn filter(command: &Tail, host: &Client) -> Result<String> {
+async fn filter(command: &Tail, host: &Client, view: &View) -> Result<String> {
     let room = match (&command.room, &command.conversation) {
         (Some(room), _) if is_id(room) => Some(room.clone()),
-        (Some(name), _) => {
-            let unknown = || Error::NotFound(format!("no room has the name {name}; `arcuate rooms list` shows them"));
-            Some(search(host, "rooms", "name", name, "id").await?.ok_or_else(unknown)?)
-        }
-        (None, Some(id)) => {
-            let unknown =
-                || Error::NotFound(format!("no conversation has the id {id}; `arcuate conversations list` shows them"));
-            Some(search(host, "conversations", "id", id, "room_id").await?.ok_or_else(unknown)?)
-        }
+        (Some(name), _) => Some(room_named(name, host, view).await?),
+        (None, Some(id)) => Some(room_of(id, host, view).await?),
         (None, None) => None,
     };
     let rooms = room.map(|room| format!("&rooms={}", encoded(&room))).unwrap_or_default();
@@ -122,16 +116,36 @@ fn is_id(room: &str) -> bool {
     room.len() == 36 && room.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// The field `wanted` of the row whose `key` is `value`, page by page.
-async fn search(host: &Client, list: &str, key: &str, value: &str, wanted: &str) -> Result<Option<String>> {
-    let mut path = format!("{list}?{PAGE}");
+/// Its id. Rooms can be asked for by that alone, so this goes through them page by page.
+async fn room_named(name: &str, host: &Client, view: &View) -> Result<String> {
+    let mut path = format!("rooms?{PAGE}");
     loop {
         let page = host.get(&path).await?;
-        if let Some(row) = items(&page, list).iter().find(|row| row[key] == value) {
-            return Ok(row[wanted].as_str().map(str::to_owned));
+        if let Some(room) = items(&page, "rooms").iter().find(|room| room["name"] == name) {
+            return Ok(field(room, "id"));
         }
-        let Some(cursor) = page["cursor"].as_str() else { return Ok(None) };
-        path = format!("{list}?{PAGE}&cursor={}", encoded(cursor));
+        let Some(cursor) = page["cursor"].as_str() else {
+            let list = view.command("rooms list");
+            return Err(Error::NotFound(format!("no room has the name {name}; `{list}` shows them")));
+        };
+        path = format!("rooms?{PAGE}&cursor={}", encoded(cursor));
+    }
+}
+
+/// The room of a conversation.
+async fn room_of(id: &str, host: &Client, view: &View) -> Result<String> {
+    // What is no id is nobody's path either.
+    let found = match conversation_id(id) {
+        Ok(id) => host.get(&format!("conversations/{id}")).await,
+        Err(unknown) => Err(unknown),
+    };
+    match found {
+        Ok(conversation) => Ok(field(&conversation, "room_id")),
+        Err(Error::NotFound(_)) => {
+            let list = view.command("conversations list");
+            Err(Error::NotFound(format!("no conversation has the id {id}; `{list}` shows them")))
+        }
+        Err(error) => Err(error),
     }
 }
 

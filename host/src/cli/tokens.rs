@@ -6,6 +6,7 @@ use super::harmless::line;
 use super::session::Desk;
 use super::table::{Fit, Table};
 use super::view::{Filters, View, encoded, field, items};
+use crate::admin::at_the_command_line;
 use crate::admin::tokens::{self, NewToken};
 use crate::clock;
 use crate::error::Result;
@@ -25,7 +26,7 @@ async fn create(name: &str, scopes: &[String], desk: &Desk, view: &View) -> Resu
     let new = NewToken { name: name.into(), scopes: scopes.to_vec() };
     let made = match desk {
         Desk::Host(host) => host.post("tokens", &new).await,
-        Desk::Rest(rest) => tokens::create(&rest.store, None, &new).await,
+        Desk::Rest(rest) => tokens::create(&rest.store, None, &at_the_command_line(), &new).await,
     }?;
     if view.json {
         return Ok(View::json(&made));
@@ -62,7 +63,7 @@ fn table(page: &Value, filters: &Filters, view: &View) -> String {
 async fn revoke(name: &str, desk: &Desk, view: &View) -> Result<String> {
     let done = match desk {
         Desk::Host(host) => host.delete(&format!("tokens/{}", encoded(name))).await,
-        Desk::Rest(rest) => tokens::revoke(&rest.store, None, name).await,
+        Desk::Rest(rest) => tokens::revoke(&rest.store, None, &at_the_command_line(), name).await,
     }?;
     Ok(if view.json { View::json(&done) } else { format!("{} is revoked\n", line(&field(&done, "name"))) })
 }

@@ -118,7 +118,8 @@ Example:
 
 Puts a backup where [store] path says; no host may run there. A store that is
 there already is kept unless --force is given.
-JSON: {store, seq, contents}";
+JSON: {store, seq, contents, missing, aside}; aside is where the store is that
+was there before, or null";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml_edit::{Item, TableLike};
 
 use super::lines::Lines;
+use super::masks::harmless;
 use super::mistake::{Place, quoted};
 use super::text::{self, Environment};
 
@@ -69,10 +70,10 @@ impl Node {
 }
 
 impl Value {
-    /// The value, as messages show it.
+    /// The value, as messages show it: they go to logs and to the record of deeds.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Text(text) => quoted(&text.written),
+            Self::Text(text) => quoted(&harmless(&text.written)),
             Self::Integer(number) => number.to_string(),
             Self::Float(number) if number.is_nan() => "nan".into(),
             Self::Float(number) => format!("{number:?}"),

@@ -188,7 +188,7 @@ fn spelled<'k>(key: &'k str, place: &Place, schema: &Schema<'k>) -> &'k str {
 }
 
 /// Whether a key names something that should not be shown, whatever its schema says.
-pub(super) fn looks_secret(key: &str) -> bool {
+pub fn looks_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     ["key", "token", "secret", "password", "passphrase", "authorization", "credential"]
         .iter()

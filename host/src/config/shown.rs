@@ -1,6 +1,7 @@
 //! The configuration as operators see it: each key with its value and where that is from. Secrets show as `***`, wherever they stand.
 
 use super::check::Checked;
+use super::masks::{MASK, harmless};
 use super::mistake::Place;
 use super::node::{Node, Value};
 use super::schema::Schema;
@@ -9,10 +10,7 @@ use super::{Config, Instance};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::fmt;
-use url::Url;
 use utoipa::ToSchema;
-
-const MASK: &str = "***";
 
 /// The keys of all sections, in their order. Two are equal when they say the same, wherever it is written.
 #[derive(Clone)]
@@ -76,11 +74,12 @@ impl Setting {
     fn shown(&self) -> Shown {
         let value = match &self.value {
             Checked::Text(text) if self.is_secret => masked(text),
-            Checked::Text(text) => harmless(text),
+            Checked::Text(text) => json!(harmless(text)),
             Checked::Flag(flag) => json!(flag),
             Checked::Whole(number) => json!(number),
             Checked::Number(number) => json!(number),
-            Checked::List(items) => json!(items),
+            Checked::List(items) if self.is_secret => items.iter().map(|item| masked(item)).collect(),
+            Checked::List(items) => items.iter().map(|item| harmless(item)).collect(),
         };
         Shown::new(self.key.clone(), value, &self.place)
     }
@@ -128,7 +127,7 @@ impl Instance {
 fn value(node: &Node, schema: &Schema<'_>, is_secret: bool) -> Json {
     match &node.value {
         Value::Text(text) if is_secret => masked(&text.written),
-        Value::Text(text) => harmless(&text.written),
+        Value::Text(text) => json!(harmless(&text.written)),
         _ if is_secret && !matches!(&node.value, Value::Table(_)) => json!(MASK),
         Value::Integer(number) => json!(number),
         Value::Float(number) => json!(number),
@@ -152,14 +151,6 @@ fn masked(text: &str) -> Json {
     json!(if text.is_empty() { "" } else { MASK })
 }
 
-/// An address may carry a password.
-fn harmless(text: &str) -> Json {
-    match Url::parse(text) {
-        Ok(url) if url.password().is_some() || !url.username().is_empty() => masked(text),
-        _ => json!(text),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::config::from_text;
@@ -168,7 +159,8 @@ mod tests {
     #[test]
     fn shown_masks_secrets_and_says_where_values_are_from() {
         let text = "[bridge]\napi_key = \"hunter2\"\n[plugins.assistant.settings]\nbackend = \"http\"\n\
-                    url = \"http://ada:hunter2@agent.example/\"\napi_key = \"hunter2\"\nsecret = \"${PASS}\"\n\
+                    url = \"http://ada:hunter2@agent.example/v1?key=hunter2\"\napi_key = \"hunter2\"\nsecret = \"${PASS}\"\n\
+                    servers = [\"https://hunter2@a.example\", \"https://b.example/?key=hunter2\", { url = \"http://c.example/#hunter2\" }]\n\
                     [plugins.assistant.settings.headers]\nauthorization = \"hunter2\"\n";
         let variables =
             [("PASS", "hunter2"), ("ARCUATE__LIMITS__DMS_PER_MINUTE", "7"), ("ARCUATE__AUTH__ADMIN_TOKEN", "hunter2")];
@@ -183,5 +175,6 @@ mod tests {
         );
         assert_eq!((key.value.as_str(), key.from, &*key.place), (Some("***"), "file", "c.toml:2:11"));
         assert_eq!(find("plugins.assistant.settings.backend").value, "http");
+        assert_eq!(find("plugins.assistant.settings.url").value, "http://***@agent.example/v1?key=***");
     }
 }

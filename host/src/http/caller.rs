@@ -6,10 +6,11 @@ use crate::auth::{bearer, digest, same_key};
 use crate::config::AuthMode;
 use crate::error::{Error, Result};
 use crate::state::App;
-use crate::store::{RoomRef, Viewer};
+use crate::store::{Actor, RoomRef, Viewer};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// Who asks.
@@ -53,6 +54,15 @@ impl Caller {
         match self {
             Self::Trusted | Self::Operator => Ok(given),
             Self::Token { name } => own(name, "sender", given.as_deref()).map(Some),
+        }
+    }
+
+    /// Whose deed it is, for the record. In lan mode nobody proves who they are, so `given` stands there as a claim.
+    pub fn actor(&self, given: Option<&str>, client: IpAddr) -> Actor {
+        match self {
+            Self::Trusted => Actor::claimed(given, client),
+            Self::Token { name } => Actor::token(name, client),
+            Self::Operator => Actor::operator(client),
         }
     }
 
@@ -166,5 +176,17 @@ mod tests {
         );
         assert_eq!(Caller::Operator.optional_identity(None), Ok(None));
         assert_eq!((Caller::Operator.viewer(), Caller::Operator.export_viewer()), (Viewer::Nobody, Viewer::Everyone));
+    }
+
+    #[test]
+    fn only_the_operators_token_makes_an_operator_in_the_record() {
+        let (client, token) = (IpAddr::from([127, 0, 0, 1]), Caller::Token { name: "operator".into() });
+        let name = |caller: &Caller, given| caller.actor(given, client).name;
+        for given in [None, Some("operator"), Some(" operator"), Some("signal")] {
+            assert_eq!(name(&Caller::Operator, given), "operator");
+            assert_eq!(name(&token, given), "token:operator");
+            assert!(name(&Caller::Trusted, given).starts_with("claimed:"), "{given:?}");
+        }
+        assert_eq!(name(&Caller::Trusted, Some(" ada ")), "claimed:ada");
     }
 }

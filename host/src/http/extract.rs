@@ -253,12 +253,16 @@ impl Params {
     /// An opaque cursor of this host's lists: a number in hex behind a letter.
     pub fn cursor(&self) -> Result<Option<i64>> {
         let wrong = || Error::Invalid("Query parameter 'cursor' must be one that an earlier page gave".into());
-        let parse = |text: &str| text.strip_prefix('c').and_then(|hex| i64::from_str_radix(hex, 16).ok());
-        self.text("cursor").map(|text| parse(text).ok_or_else(wrong)).transpose()
+        self.text("cursor").map(|text| read_cursor(text).ok_or_else(wrong)).transpose()
     }
 }
 
-/// The reverse of [`Params::cursor`].
+/// The number in a cursor, wherever it stands.
+pub fn read_cursor(text: &str) -> Option<i64> {
+    text.strip_prefix('c').and_then(|hex| i64::from_str_radix(hex, 16).ok())
+}
+
+/// The reverse of [`read_cursor`].
 pub fn cursor(number: i64) -> String {
     format!("c{number:x}")
 }

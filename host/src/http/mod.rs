@@ -17,7 +17,9 @@ mod values;
 
 pub use caller::{Caller, RoomKey};
 pub use client::Client;
-pub use extract::{Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_json};
+pub use extract::{
+    Body, Params, Path, body_error, cursor, is_json, read_body, read_body_within, read_cursor, read_json,
+};
 pub use home::host;
 pub use pieces::{NoProgress, Progress, in_pieces};
 pub use serve::{Listening, serve};

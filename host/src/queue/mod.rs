@@ -106,15 +106,17 @@ impl Queue {
     async fn work(self: Arc<Self>, claimed: Claimed, cancelled: Cancellation) {
         let begun = std::time::Instant::now();
         let Some(manager) = self.manager.get().and_then(Weak::upgrade) else { return };
+        let open = self.turns.until_dropped(&claimed);
         let handled = match self.read_again(&claimed).await {
-            Some(outcome) => Ok(outcome),
-            None => tokio::select! {
+            Ok(Some(outcome)) => Ok(outcome),
+            Err(error) => Ok(Outcome::retry(format!("the store could not be read: {error}"))),
+            Ok(None) => tokio::select! {
                 handled = manager.handle(&claimed.instance, &claimed.job, claimed.timeout) => handled,
                 // Its end is written already; with the future goes the plugin's work.
                 () = cancelled.told() => return self.count(&claimed, &Outcome::discard(""), begun.elapsed()),
             },
         };
-        self.turns.close(&claimed);
+        drop(open);
         let outcome = match outcome_of(handled, claimed.timeout) {
             Ok(outcome) => outcome,
             Err(begun) => return self.give_back(&claimed, begun).await,
@@ -124,14 +126,14 @@ impl Queue {
     }
 
     /// What the host itself refused when it came is read again by the host; None: the job is the plugin's.
-    async fn read_again(&self, claimed: &Claimed) -> Option<Outcome> {
-        let (Work::Ingest { raw }, Some(live)) = (&claimed.job.work, self.live.get()) else { return None };
+    async fn read_again(&self, claimed: &Claimed) -> Result<Option<Outcome>> {
+        let (Work::Ingest { raw }, Some(live)) = (&claimed.job.work, self.live.get()) else { return Ok(None) };
         let key = claimed.key;
-        let lane = self.store.read(move |read| read.lane_of(key)).await.ok().flatten()?;
-        if !ingest::is_hosts(&lane) {
-            return None;
+        let lane = self.store.read(move |read| read.lane_of(key)).await?;
+        if !lane.is_some_and(|lane| ingest::is_hosts(&lane)) {
+            return Ok(None);
         }
-        Some(ingest::again(&self.store, &live.now(), &claimed.instance, raw).await)
+        Ok(Some(ingest::again(&self.store, &live.now(), &claimed.instance, raw).await))
     }
 
     /// The instance left: the job waits for the next one. Often `left` has taken it back already.

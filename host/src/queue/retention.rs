@@ -26,7 +26,7 @@ pub async fn run(store: Store, live: Arc<Live>, mut stopping: watch::Receiver<bo
 
 async fn sweep_for_ever(store: &Store, live: &Live) {
     loop {
-        let wait = match sweep(store, &live.now().queue).await {
+        let wait = match sweep(store, &live.now().queue, usize::MAX).await {
             Ok(_) => PERIOD,
             Err(error) => {
                 tracing::warn!("jobs are kept longer than they should be for now: {error}");
@@ -57,34 +57,59 @@ async fn sweep_windows(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is beyond its days; 0 days keep it for ever. Answers how many jobs went.
-pub async fn sweep(store: &Store, queue: &config::Queue) -> Result<usize> {
-    let completed = remove(store, State::Completed, queue.keep_completed_days).await?;
-    let failed = remove(store, State::Failed, queue.keep_dead_days).await?;
-    let flushed = remove(store, State::Flushed, queue.keep_dead_days).await?;
-    let all = completed + failed + flushed;
-    if all > 0 {
+/// How many jobs went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    pub completed: usize,
+    pub failed: usize,
+    pub flushed: usize,
+    /// There are more that could go.
+    pub more: bool,
+}
+
+impl Removed {
+    pub fn all(&self) -> usize {
+        self.completed + self.failed + self.flushed
+    }
+}
+
+/// Removes what is beyond its days; 0 days keep it for ever. Ends soon after `most` jobs.
+pub async fn sweep(store: &Store, queue: &config::Queue, most: usize) -> Result<Removed> {
+    let mut removed = Removed::default();
+    for (state, days) in [
+        (State::Completed, queue.keep_completed_days),
+        (State::Failed, queue.keep_dead_days),
+        (State::Flushed, queue.keep_dead_days),
+    ] {
+        let left = most.saturating_sub(removed.all());
+        let (count, more) = remove(store, state, days, left).await?;
+        match state {
+            State::Completed => removed.completed = count,
+            State::Failed => removed.failed = count,
+            _ => removed.flushed = count,
+        }
+        removed.more |= more;
+    }
+    if removed.all() > 0 {
         tracing::info!(
-            queue.completed = completed,
-            queue.failed = failed,
-            queue.flushed = flushed,
+            queue.completed = removed.completed,
+            queue.failed = removed.failed,
+            queue.flushed = removed.flushed,
             "jobs that ended long ago were removed"
         );
     }
-    Ok(all)
+    Ok(removed)
 }
 
-async fn remove(store: &Store, state: State, days: u32) -> Result<usize> {
-    if days == 0 {
-        return Ok(0);
-    }
+/// How many went, and whether there may be more.
+async fn remove(store: &Store, state: State, days: u32, most: usize) -> Result<(usize, bool)> {
+    let (mut all, mut more) = (0, days > 0);
     let before = clock::now().saturating_sub(Micros::from(days) * DAY);
-    let (mut all, mut more) = (0, true);
-    while more {
+    while more && all < most {
         let begun = Instant::now();
         let (removed, goes_on) = store.write_patiently(move |tx| tx.remove_ended(state, before)).await?;
         (all, more) = (all + removed, goes_on);
         pause_after(begun).await;
     }
-    Ok(all)
+    Ok((all, more))
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome, waiting: &AtomicUsize) {
     log(claimed, &outcome);
     let (key, number) = (claimed.key, claimed.number);
+    let mut outcome = outcome;
     let mut wait = Duration::from_millis(100);
     let mut counted = None;
     loop {
-        let outcome = outcome.clone();
-        match store.write_patiently(move |tx| tx.settle(key, number, &outcome)).await {
+        let written = outcome.clone();
+        match store.write_patiently(move |tx| tx.settle(key, number, &written)).await {
             Ok(Settled::Written) => return,
             Ok(Settled::Stale) => {
                 tracing::info!("the job was taken back before its outcome came; the outcome is dropped");
@@ -26,9 +27,13 @@ pub(super) async fn settle(store: &Store, claimed: &Claimed, outcome: Outcome, w
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(Duration::from_secs(10));
             }
+            // Not the disk's fault, so it would not pass, and the work is done: it is not to be done again and again.
+            Err(error) if !matches!(outcome, Outcome::Discard { .. }) => {
+                tracing::error!("an outcome cannot be written, so the job has failed: {error}");
+                outcome = Outcome::discard(format!("its outcome cannot be written: {error}"));
+            }
             Err(error) => {
-                // Not the disk's fault, so it would not pass: the job's lease ends, and it is done again.
-                tracing::error!("an outcome cannot be written: {error}");
+                tracing::error!("an outcome cannot be written, so the job waits for the end of its lease: {error}");
                 return;
             }
         }

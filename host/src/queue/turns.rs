@@ -31,6 +31,18 @@ struct Running {
     cancel: oneshot::Sender<()>,
 }
 
+/// A turn that a worker has.
+pub(super) struct Open<'a> {
+    turns: &'a Turns,
+    claimed: &'a Claimed,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.turns.close(self.claimed);
+    }
+}
+
 /// Becomes ready when the turn is cancelled; never for other jobs.
 pub(super) struct Cancellation(Option<oneshot::Receiver<()>>);
 
@@ -74,8 +86,13 @@ impl Turns {
         Cancellation(Some(cancelled))
     }
 
+    /// Closes the turn with the guard, however its worker ends.
+    pub(super) fn until_dropped<'a>(&'a self, claimed: &'a Claimed) -> Open<'a> {
+        Open { turns: self, claimed }
+    }
+
     /// Nothing of it is shown from here on. A worker that lost its claim closes nothing: another one has the job.
-    pub(super) fn close(&self, claimed: &Claimed) {
+    fn close(&self, claimed: &Claimed) {
         let mut running = self.running();
         if running.get(&claimed.job.id).is_some_and(|turn| turn.claim == claimed.number) {
             running.remove(&claimed.job.id);

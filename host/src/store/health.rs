@@ -7,6 +7,7 @@ use super::{JobFilter, OldestJobs, Read, State, sql_error};
 use crate::clock::Micros;
 use crate::error::Result;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -32,8 +33,8 @@ pub struct Health {
     /// By instance and state.
     pub jobs: Vec<(String, String, i64)>,
     pub oldest: OldestJobs,
-    /// What the newest dead letter failed of.
-    pub last_death: Option<String>,
+    /// By instance: what its newest dead letter failed of.
+    pub last_deaths: BTreeMap<String, String>,
     pub pauses: Vec<Pause>,
     pub has_tokens: bool,
     pub files: PathBuf,
@@ -72,7 +73,7 @@ pub fn examine(store: &Path, thorough: bool) -> Result<Health> {
         newest_message: None,
         jobs: Vec::new(),
         oldest: OldestJobs::new(),
-        last_death: None,
+        last_deaths: BTreeMap::new(),
         pauses: Vec::new(),
         has_tokens: false,
         files: folder_of(store),
@@ -88,8 +89,13 @@ impl Health {
     fn look(&mut self, read: &Read<'_>) -> Result<()> {
         self.jobs = read.job_counts()?;
         self.oldest = read.oldest_jobs(&self.jobs)?;
-        let failed = JobFilter { state: Some(State::Failed), ..JobFilter::default() };
-        self.last_death = read.jobs(&failed, None, 1)?.0.into_iter().next().and_then(|job| job.last_error);
+        let dead: Vec<_> = self.in_state(State::Failed).map(|(instance, _)| instance.to_owned()).collect();
+        for instance in dead {
+            let state = Some(State::Failed);
+            let failed = JobFilter { state, instance: Some(instance.clone()), ..JobFilter::default() };
+            let newest = read.jobs(&failed, None, 1)?.0.into_iter().next();
+            self.last_deaths.extend(newest.and_then(|job| Some((instance, job.last_error?))));
+        }
         self.pauses = read.pauses_named()?;
         self.newest_message = read.newest_message_time()?;
         self.has_tokens = !read.tokens("", 1)?.is_empty();

@@ -62,6 +62,8 @@ pub struct Claim {
     pub rescues: u32,
     pub uncertain: bool,
     pub timeout: Duration,
+    /// Nobody was given it before, or not since an operator tried it again.
+    pub is_first: bool,
 }
 
 /// A job in a worker's hands.
@@ -145,7 +147,7 @@ impl Tx<'_> {
             self.effects.woken.push(instance.into());
         }
         let key = self.connection.last_insert_rowid();
-        let claim = Claim { key, number: 1, id, attempt: 1, rescues: 0, uncertain: false, timeout };
+        let claim = Claim { key, number: 1, id, attempt: 1, rescues: 0, uncertain: false, timeout, is_first: true };
         Ok((id, starts.then_some(claim)))
     }
 

@@ -1,11 +1,13 @@
-//! One host per store: a lock on `<store>.lock`, which also tells who holds it and where it listens.
+//! One host per store: a lock on `<store>.lock`, which also tells who holds it and where it listens, and one on the store's file itself,
+//! for whoever comes by another name of it or after the first lock's file was removed.
 
 use crate::clock;
 use crate::error::{Error, Result};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// What the lock file says while a host runs.
@@ -21,8 +23,11 @@ pub struct Holder {
 /// The lock; let go with the file, so also by a kill.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    /// None on a disk that cannot be written and has none.
+    file: Option<File>,
     holder: Holder,
+    /// Closed after the store's own files: a process that closes one of these loses SQLite's locks on it.
+    store: Option<File>,
 }
 
 pub fn path_of(store: &Path) -> PathBuf {
@@ -43,16 +48,50 @@ impl Lock {
         let broken =
             |error: &dyn std::fmt::Display| TakeError::Failed(format!("cannot lock {}: {error}", path.display()));
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| broken(&e))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(TakeError::Held(read(&file))),
+        let mut is_readable_only = false;
+        let file = match options.read(true).write(true).create(true).truncate(false).open(&path) {
+            Ok(file) => Some(file),
+            // Nobody else can write there either, but may look: a backup is wanted just then.
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+                is_readable_only = true;
+                File::open(&path).ok()
+            }
             Err(error) => return Err(broken(&error)),
+        };
+        if let Some(file) = &file {
+            match flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => return Err(TakeError::Held(read(file))),
+                Err(error) => return Err(broken(&error)),
+            }
         }
         let holder = Holder { pid: std::process::id(), url: String::new(), started_at: clock::format(clock::now()) };
-        let mut lock = Self { file, holder };
-        lock.write().map_err(|e| broken(&e))?;
+        let mut lock = Self { file, holder, store: None };
+        lock.hold(store)?;
+        if !is_readable_only {
+            lock.write().map_err(|e| broken(&e))?;
+        }
         Ok(lock)
+    }
+
+    /// Locks the store's file too, if it is there by now.
+    pub fn hold(&mut self, store: &Path) -> Result<(), TakeError> {
+        let broken =
+            |error: &dyn std::fmt::Display| TakeError::Failed(format!("cannot lock {}: {error}", store.display()));
+        if self.store.is_some() {
+            return Ok(());
+        }
+        let file = match File::open(store) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(broken(&error)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => self.store = Some(file),
+            Err(Errno::WOULDBLOCK) => return Err(TakeError::Held(None)),
+            Err(error) => return Err(broken(&error)),
+        }
+        Ok(())
     }
 
     /// Tells the command line where this host listens.
@@ -65,16 +104,17 @@ impl Lock {
         // One write of a padded line: a reader sees the old or the new content, never a mix that ends in between.
         let mut text = serde_json::to_string(&self.holder)?;
         text.push('\n');
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())?;
-        self.file.set_len(text.len() as u64)
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.rewind()?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // The file stays, so that nobody locks one that another is about to remove; empty, it names nobody.
-        let _ = self.file.set_len(0);
+        let _ = self.file.as_ref().map(|file| file.set_len(0));
     }
 }
 

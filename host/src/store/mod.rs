@@ -61,6 +61,7 @@ mod send;
 mod sessions_end;
 pub mod slots;
 mod slow;
+mod stats;
 mod streams;
 mod takeover;
 mod threads;
@@ -78,7 +79,6 @@ pub use activity::ActivityQuery;
 pub use audit::{Actor, Deed, DeedRow};
 pub use backlog::Backlog;
 pub use blobs::{Hash, Incoming, Received, hex};
-mod stats;
 
 pub use bookmarks::BookmarkRow;
 pub use commit_stats::CommitStats;
@@ -399,6 +399,8 @@ mod tests_counts;
 mod tests_files;
 #[cfg(test)]
 mod tests_finding;
+#[cfg(test)]
+mod tests_lanes;
 #[cfg(test)]
 mod tests_merges;
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Tx<'_> {
         let lanes: Vec<String> = ended.map(|row| row.lane).collect();
         for lane in &lanes {
             self.execute("delete from queue_pauses where instance = ?1 and lane = ?2", params![instance, lane])?;
-            self.advance(instance, lane)?;
+            self.appoint(instance, lane)?;
         }
         if !lanes.is_empty() {
             self.effects.woken.push(instance.into());

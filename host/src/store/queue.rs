@@ -191,7 +191,18 @@ impl Tx<'_> {
         self.finish(&held, &End::given_up(state, why, held.attempts))
     }
 
-    /// Marks the lane's next job as its head, unless the lane is paused.
+    /// Gives a lane a head if it has none. For whoever does not know whether its head has gone: a job tried again is older than the one
+    /// that runs, and does not pass it.
+    pub(super) fn appoint(&mut self, instance: &str, lane: &str) -> Result<()> {
+        let sql = "select exists (select 1 from queue where instance = ?1 and lane = ?2
+                                  and state in ('pending', 'processing') and runnable = 1)";
+        match self.read().number(sql, params![instance, lane])? {
+            0 => self.advance(instance, lane),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks the lane's next job as its head, unless the lane is paused. Its last head has just gone.
     pub(super) fn advance(&mut self, instance: &str, lane: &str) -> Result<()> {
         let sql = "update queue set runnable = 1 where state = 'pending' and runnable = 0 and key = (
                        select key from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing')
@@ -233,10 +244,12 @@ impl Tx<'_> {
 
     fn claim_one(&mut self, instance: &str) -> Result<Option<Found>> {
         let now = clock::now();
-        let sql = "select key, id, claim, attempts, rescues, uncertain, kind, cause, payload from queue
+        let sql =
+            "select key, id, claim, attempts, rescues, uncertain, kind, cause, payload, started_at is null from queue
                    where instance = ?1 and priority = ?3 and state = 'pending' and runnable = 1 and next_at <= ?2
                    order by next_at, key limit 1";
-        let (_, timeout) = self.limits_of(instance);
+        // What the plugin says today counts, also for jobs from before it ran.
+        let (max_attempts, timeout) = self.limits_of(instance);
         let row = |row: &Row<'_>| {
             let claim = Claim {
                 key: row.get(0)?,
@@ -246,6 +259,7 @@ impl Tx<'_> {
                 rescues: row.get(4)?,
                 uncertain: row.get(5)?,
                 timeout,
+                is_first: row.get(9)?,
             };
             Ok((claim, row.get(6)?, row.get(7)?, row.get(8)?))
         };
@@ -260,8 +274,9 @@ impl Tx<'_> {
         }
         if let Some((claim, ..)) = &found {
             self.execute(
-                "update queue set state = 'processing', claim = ?2, lease_until = ?3, started_at = ?4 where key = ?1",
-                params![claim.key, claim.number, lease_until(now, timeout), now],
+                "update queue set state = 'processing', claim = ?2, lease_until = ?3, started_at = ?4, max_attempts = ?5
+                 where key = ?1",
+                params![claim.key, claim.number, lease_until(now, timeout), now, max_attempts],
             )?;
             self.count(instance, State::Pending.name(), -1);
             self.count(instance, State::Processing.name(), 1);

@@ -79,7 +79,7 @@ impl Tx<'_> {
         let waiting = job.state == State::Pending.name();
         let sql = "update queue set state = 'pending', runnable = case when ?3 then runnable else ?2 end,
                           attempts = case when ?3 then attempts else 0 end, rescues = case when ?3 then rescues else 0 end,
-                          next_at = ?4, finished_at = null, max_attempts = ?5 where key = ?1";
+                          started_at = case when ?3 then started_at end, next_at = ?4, finished_at = null, max_attempts = ?5 where key = ?1";
         let (max_attempts, _) = self.limits_of(&job.instance);
         self.execute(sql, params![job.key, !held, waiting, clock::now(), max_attempts])?;
         self.moved(job, Some(State::Pending));
@@ -121,7 +121,7 @@ impl Tx<'_> {
             }
             lanes.insert((instance, lane));
         }
-        lanes.iter().try_for_each(|(instance, lane)| self.advance(instance, lane))?;
+        lanes.iter().try_for_each(|(instance, lane)| self.appoint(instance, lane))?;
         Ok(found)
     }
 

@@ -313,3 +313,15 @@ async fn io_error_inside_a_request_opens_the_connection_anew() {
     scene.task("b", Priority::Normal).await;
     scene.counts_are_true().await;
 }
+
+#[tokio::test]
+async fn job_from_before_its_plugin_ran_has_the_plugins_limits_once_it_is_claimed() {
+    let mut scene = scene(1);
+    let put = |tx: &mut Tx<'_>| tx.enqueue_task("late", "lane", &json!("lane"), Duration::ZERO, Priority::Normal);
+    let id = scene.store.write(put).await.unwrap();
+    let policy = Policy { concurrency: 1, job_timeout: Duration::from_secs(10), max_attempts: Some(3), schedule: None };
+    scene.store.with_slots(|slots| slots.open("late", policy));
+    scene.store.write(|tx| tx.claim_due("late", 1)).await.unwrap();
+    assert_eq!(scene.handed().len(), 1);
+    assert_eq!(scene.store.read(move |read| read.job(id)).await.unwrap().unwrap().max_attempts, 3);
+}

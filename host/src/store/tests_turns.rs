@@ -247,6 +247,25 @@ async fn turns_beyond_the_minutes_number_wait_and_count_no_attempt() {
 }
 
 #[tokio::test]
+async fn turn_tried_again_by_an_operator_counts_in_its_minute_and_one_put_off_does_not() {
+    let mut fixture = fixture(vec![]).await;
+    fixture.arrive("ada", "one", Asked { turns_per_minute: 2, ..asked() }).await;
+    let first = fixture.next_due().await.expect("a turn");
+    fixture.settle(&first, Outcome::snooze(Duration::ZERO, "busy")).await;
+    let again = fixture.next_due().await.expect("it begins again");
+    fixture.settle(&again, Outcome::discard("no")).await;
+    let id = first.job.id.parse().unwrap();
+    for tries in [true, false] {
+        fixture.store.write(move |tx| tx.change_job(id, JobDeed::Retry)).await.unwrap();
+        let claimed = fixture.next_due().await;
+        assert_eq!(claimed.is_some(), tries, "the minute has room for two");
+        if let Some(claimed) = claimed {
+            fixture.settle(&claimed, Outcome::discard("no")).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn apology_is_said_once_for_a_job() {
     let mut fixture = fixture(vec![]).await;
     let arrived = fixture.arrive("ada", "one", Asked { apology: Some("sorry".into()), ..asked() }).await;

@@ -33,8 +33,8 @@ fn next_window(known: Option<(Micros, u32)>, most: u32, now: Micros) -> Result<(
 impl Tx<'_> {
     /// A due turn that was just claimed goes back where its conversation has had enough of this minute. Answers whether it did.
     pub(super) fn put_off_turn(&mut self, instance: &str, claim: &Claim, kind: &str, payload: &str) -> Result<bool> {
-        // What was claimed before has been counted.
-        if kind != KIND || claim.number > 1 {
+        // What was begun before has been counted.
+        if kind != KIND || !claim.is_first {
             return Ok(false);
         }
         let most = Terms::read(payload).turns_per_minute;

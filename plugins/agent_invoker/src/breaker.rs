@@ -45,9 +45,14 @@ impl Breaker {
         }
     }
 
-    /// However it ended: with an answer, a failure, or because nobody wanted it any more.
-    pub(crate) fn trial_over(&mut self) {
+    /// However it ended: with an answer, a failure, or because nobody wanted it any more. Answers whether another turn may try now.
+    pub(crate) fn trial_over(&mut self, now: Instant) -> bool {
         self.on_trial = false;
+        self.open_until.is_some_and(|until| now >= until)
+    }
+
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.on_trial
     }
 
     /// How long nobody is to ask, if this failure opens it. What was asked before it opened and fails now opens it no further; after the
@@ -129,10 +134,10 @@ mod tests {
         assert_eq!(breaker.admit(now + REST / 2), Admission::NotNow);
         let rested = now + REST;
         assert_eq!([breaker.admit(rested), breaker.admit(rested)], [Admission::Trial, Admission::NotNow]);
-        breaker.trial_over();
-        assert_eq!(breaker.admit(rested), Admission::Trial, "the first one was given up");
+        assert!(breaker.trial_over(rested), "it was given up");
+        assert_eq!(breaker.admit(rested), Admission::Trial);
         breaker.failed(rested);
-        breaker.trial_over();
+        assert!(!breaker.trial_over(rested));
         assert_eq!(breaker.admit(rested), Admission::NotNow);
         assert_eq!(breaker.admit(rested + 2 * REST), Admission::Trial);
         breaker.went_well();

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// For so long the instance takes no turns while one tries the agent; told anew if it takes longer.
+const TRIAL: Duration = Duration::from_secs(60);
 /// One lost turn is everyday life and stands in the queue; this many in a row, over all conversations, are the agent's trouble.
 const LASTING: u32 = 3;
 
@@ -20,6 +22,8 @@ pub(crate) struct Health {
 #[derive(Debug)]
 struct State {
     breaker: Breaker,
+    /// Others were told to stay away for the one that tries.
+    told_of_trial: Option<Instant>,
     degraded: bool,
 }
 
@@ -32,20 +36,33 @@ pub(crate) struct Leave<'a> {
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if self.on_trial {
-            self.health.state().breaker.trial_over();
+        if !self.on_trial {
+            return;
+        }
+        let mut state = self.health.state();
+        state.told_of_trial = None;
+        if state.breaker.trial_over(Instant::now()) {
+            self.health.host.pause(Duration::ZERO, "the turn that tried the agent ended without an outcome");
         }
     }
 }
 
 impl Health {
     pub(crate) fn new(host: Host, breaker: Breaker) -> Self {
-        Self { host, state: Mutex::new(State { breaker, degraded: false }) }
+        Self { host, state: Mutex::new(State { breaker, told_of_trial: None, degraded: false }) }
     }
 
     /// Before the agent is asked. After a rest one turn tries, and the others wait for what it finds.
     pub(crate) fn admit(&self) -> Result<Leave<'_>, Failure> {
-        let admission = self.state().breaker.admit(Instant::now());
+        let mut state = self.state();
+        let now = Instant::now();
+        let admission = state.breaker.admit(now);
+        // Those that wait are not claimed only to be sent back.
+        if state.breaker.is_on_trial() && state.told_of_trial.is_none_or(|told| now >= told + TRIAL) {
+            state.told_of_trial = Some(now);
+            self.host.pause(TRIAL, "one turn finds out whether the agent works again");
+        }
+        drop(state);
         if admission == Admission::NotNow {
             let why = "the agent failed many times in a row, and one turn is to find out whether it works again";
             return Err(Failure::Busy { why: why.into() });
@@ -160,5 +177,27 @@ mod tests {
         health.went_well();
         assert_eq!(fake.pauses()[1].0, Duration::ZERO);
         assert_eq!(fake.health(), Some((false, "the agent answers again".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_stay_away_while_one_tries_the_agent() {
+        let (fake, health) = health(1);
+        health.failed(&Failure::uncertain("cut off"));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let trial = health.admit().expect("the one that tries");
+        for _ in 0..3 {
+            assert!(matches!(health.admit(), Err(Failure::Busy { .. })));
+        }
+        let seconds = || fake.pauses().iter().map(|(rest, _)| rest.as_secs()).collect::<Vec<_>>();
+        assert_eq!(seconds(), [30, 60], "told once");
+        tokio::time::advance(TRIAL).await;
+        assert!(health.admit().is_err());
+        assert_eq!(seconds(), [30, 60, 60], "told again when it takes long");
+        drop(trial);
+        assert_eq!(seconds(), [30, 60, 60, 0], "nobody wanted it any more, so another one may try");
+        let trial = health.admit().expect("another one");
+        health.failed(&Failure::uncertain("cut off"));
+        drop(trial);
+        assert_eq!(seconds()[4..], [60, 60], "the rest after a failure is not cut short");
     }
 }

@@ -53,3 +53,41 @@ async fn deeds_are_listed_filtered_and_paged() {
         arcuate(host.setup(), &["audit", "list", "--cursor", "x"]).refused(2, &["'cursor'"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_keys_are_recorded_without_the_secret() {
+    let mut host = Host::start("").await;
+    host.room("kitchen").await;
+    let mut newest_first = Vec::new();
+    for (situation, origin) in Situation::BOTH.into_iter().zip(["127.0.0.1", "command line"]) {
+        situation.of(&mut host).await;
+        let create = ["tokens", "create", "ada", "--scope", "read", "--json"];
+        let token = arcuate(host.setup(), &create).json()["token"].as_str().expect("a token").to_owned();
+        arcuate(host.setup(), &create).refused(1, &["a token for 'ada' exists"]);
+        arcuate(host.setup(), &["tokens", "revoke", "ada"]).done();
+        arcuate(host.setup(), &["tokens", "revoke", "ada"]).refused(1, &["no token belongs to 'ada'"]);
+        let rotated = arcuate(host.setup(), &["rooms", "rotate-key", "kitchen", "--json"]).json();
+        let key = rotated["admin_key"].as_str().expect("a key");
+        arcuate(host.setup(), &["rooms", "rotate-key", "cellar"]).refused(1, &["cellar"]);
+
+        let page = arcuate(host.setup(), &["audit", "list", "--json"]).json();
+        assert!(![&token, key].iter().any(|secret| page.to_string().contains(*secret)), "{page}");
+        let told = |deed: &Value| {
+            let text = |name: &str| deed[name].as_str().expect("a text").to_owned();
+            assert_eq!(text("actor"), "operator");
+            ["action", "subject", "outcome", "origin"].map(text).join(" ")
+        };
+        let now = [
+            "rooms.rotate_key cellar refused",
+            "rooms.rotate_key kitchen done",
+            "tokens.revoke ada refused",
+            "tokens.revoke ada done",
+            "tokens.create ada refused",
+            "tokens.create ada done",
+        ];
+        newest_first.splice(0..0, now.map(|deed| format!("{deed} {origin}")));
+        let deeds = page["deeds"].as_array().expect("a list of deeds");
+        assert_eq!(deeds.iter().map(told).collect::<Vec<_>>(), newest_first);
+        assert_eq!(deeds[5]["detail"], json!({ "scopes": ["read"] }));
+    }
+}

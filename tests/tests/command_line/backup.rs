@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -141,6 +141,21 @@ async fn restored_backup_is_what_the_host_goes_on_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn restore_without_the_files_of_the_backup_says_so() {
+    let mut host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    upload(&host, &room, "a file").await;
+    host.terminate().await;
+    arcuate(host.setup(), &["backup", "monday.db"]).done();
+    fs::remove_dir_all(host.folder().join("monday.db.files")).expect("its files are lost");
+    let ran = arcuate(host.setup(), &["restore", "monday.db", "--force"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("with 0 files"), "{ran:?}");
+    assert!(ran.stderr.contains("1 file that the store names could not be found: not in monday.db.files"), "{ran:?}");
+    let restored = arcuate(host.setup(), &["restore", "monday.db", "--force", "--json"]).json();
+    assert_eq!(restored["missing"], json!(1), "{restored}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn restore_where_nothing_is_makes_the_store() {
     let host = Host::start("").await;
     let room = host.room("kitchen").await;
@@ -157,4 +172,50 @@ async fn restore_where_nothing_is_makes_the_store() {
     fs::write(&store, "this is no store at all, only some text").expect("a file");
     let refused = arcuate(host.setup(), &["restore", "text.db", "--force"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
+}
+
+/// The store is a link to a file elsewhere.
+fn linked() -> Setup {
+    let setup = Setup::new("");
+    let (data, volume) = (setup.folder().join("data"), setup.folder().join("volume"));
+    fs::create_dir_all(&data).expect("a folder");
+    fs::create_dir_all(&volume).expect("a folder");
+    symlink("../volume/arcuate.db", data.join("arcuate.db")).expect("a link");
+    setup
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_behind_a_link_is_backed_up_and_restored_whole() {
+    let mut host = linked().start().await;
+    let room = host.room("kitchen").await;
+    host.say(&room, "before").await;
+    // Each life writes into the log beside the file.
+    host.terminate().await;
+    host.start_again().await;
+    host.say(&room, "after").await;
+    arcuate(host.setup(), &["backup", "monday.db"]).done();
+    host.kill_9();
+    arcuate(host.setup(), &["restore", "monday.db", "--force"]).done();
+    host.start_again().await;
+    let both = BTreeSet::from(["after".to_owned(), "before".to_owned()]);
+    assert_eq!(contents(&host, &room).await, both);
+    let beside: Vec<_> = names(&host.folder().join("data"));
+    assert_eq!(beside, ["arcuate.db"], "all that is the store's is beside the file itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_host_is_refused_whatever_name_it_knows_the_store_by() {
+    let host = Host::start("").await;
+    let store = host.store();
+    let links = host.folder().join("links");
+    fs::create_dir_all(&links).expect("a folder");
+    symlink(&store, links.join("soft.db")).expect("a link");
+    fs::hard_link(&store, links.join("hard.db")).expect("a link");
+    for name in ["soft.db", "hard.db"] {
+        let second = from(&links.join(name)).refuse().await;
+        assert!(second.stderr.contains("has the store"), "{name}: {}", second.stderr);
+    }
+    fs::remove_file(store.with_file_name("arcuate.db.lock")).expect("the lock's file");
+    let second = from(&store).refuse().await;
+    assert!(second.stderr.contains("another process has the store open"), "{}", second.stderr);
 }

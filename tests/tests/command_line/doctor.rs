@@ -1,6 +1,7 @@
 //! `arcuate doctor`: quiet about what is well, and told apart what is bad from what is only worth a look.
 
 use super::{FAILING, Ran, Situation, arcuate, command, fresh, host_with, ran};
+use arcuate::store::lock::Lock;
 use arcuate_tests::host::Host;
 use serde_json::Value;
 use std::fs;
@@ -71,16 +72,99 @@ async fn what_is_wrong_with_a_running_host_is_told_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn instances_with_one_reason_are_all_told() {
+    let one = |name: &str| format!("[plugins.{name}]\nlibrary = \"agent_invoker\"\n");
+    let settings =
+        |name: &str| format!("[plugins.{name}.settings]\nbackend = \"http\"\nurl = \"http://127.0.0.1:1/\"\n");
+    let mut host =
+        Host::start(&format!("{}{}{}{}", one("east"), settings("east"), one("west"), settings("west"))).await;
+    // Both for the same reason, and the host's words for it are in no mistake of the file.
+    let library = host.folder().join("bin/libagent_invoker.so");
+    let bytes = fs::read(&library).expect("a library");
+    host.terminate().await;
+    fs::remove_file(&library).and_then(|()| fs::write(&library, "no library")).expect("a broken library");
+    host.start_again().await;
+    fs::write(&library, bytes).expect("a library that a start would take");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    for name in ["assistant", "east", "west"] {
+        says(&report, "plugins", "problem", &format!("{name} is Rejected: "));
+    }
+    // What is wrong with each of them is told once, with its place in the file.
+    fs::write(&library, "no library").expect("a broken library");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    for name in ["assistant", "east", "west"] {
+        says(&report, "config", "problem", &format!("plugin {name}: "));
+    }
+    assert!(found(&report, "plugins", "problem").is_empty(), "said twice: {report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_process_that_says_nothing_may_have_to_be_ended() {
+    let mut host = Host::start("").await;
+    let (token, kept) = (host.store().with_file_name("admin_token"), host.folder().join("kept"));
+    fs::rename(&token, &kept).expect("the token is elsewhere");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "host", "problem", "cannot read the operator's token");
+    says(&report, "host", "problem", "the host itself goes on");
+    assert!(!report.to_string().contains("end it"), "{report:#}");
+    fs::rename(&kept, &token).expect("the token is back");
+    host.terminate().await;
+    let _lock = Lock::take(&host.store()).expect("the lock is free");
+    let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "host", "problem", "if that process hangs, end it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn paused_work_is_told_with_its_reason() {
     let host = Host::start("").await;
     let store = rusqlite::Connection::open(host.store()).expect("the store opens");
     let sql = "insert into queue_pauses (instance, lane, paused_at, paused_by, reason)
-               values ('assistant', '', 1700000000000000, 'operator', 'the agent moves')";
+               values ('assistant', '', 1700000000000000, 'operator', 'the agent moves'),
+                      ('webhook', 'one lane', 1700000000000000, 'operator', '')";
     store.execute(sql, []).expect("a pause");
     let (code, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
     assert_eq!(code, Some(0), "{report:#}");
     says(&report, "queue", "warning", "all work of assistant is paused by operator since 2023-11-14");
     says(&report, "queue", "warning", "the agent moves");
+    says(&report, "queue", "warning", "queue resume --plugin webhook --lane 'one lane'`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_told_with_the_newest_error_of_their_own_plugin() {
+    let host = host_with(FAILING, "failed", 1).await;
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    let sql = "insert into queue (id, kind, instance, lane, state, runnable, attempts, max_attempts, next_at, payload, last_error,
+                                  created_at, finished_at)
+               values (randomblob(16), 'webhook', 'webhook', 'x', 'failed', 0, 1, 1, 1, '{}', 'the site is gone', 1, 9000000000000000);
+               insert into queue_counts (instance, state, count) values ('webhook', 'failed', 1)";
+    store.execute_batch(sql).expect("a dead letter");
+    let (_, report) = examined(arcuate(host.setup(), &["doctor", "--json"]));
+    says(&report, "queue", "warning", "1 dead letter of assistant; newest error: the agent at ");
+    says(&report, "queue", "warning", "1 dead letter of webhook; newest error: the site is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_everybody_can_read_are_named_with_what_mends_it() {
+    let config = "[bridge]\napi_key = { file = \"bridge key\" }\n[plugins.assistant.settings]\nbackend = \"http\"\n\
+                  url = \"http://127.0.0.1:1/\"\nsecret = \"words\"\n";
+    let (setup, path) = fresh(config);
+    let key = setup.folder().join("bridge key");
+    fs::write(&key, "letters\n").expect("a key");
+    set_mode(&key, 0o644);
+    set_mode(&path, 0o604);
+    let (code, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    assert_eq!(code, Some(1), "{report:#}");
+    says(&report, "secrets", "problem", "bridge key (mode 644), which holds a secret");
+    says(&report, "secrets", "problem", "`chmod 600 'bridge key'`");
+    says(&report, "secrets", "problem", "config.toml (mode 604), which holds plugins.assistant.settings.secret");
+    assert!(!report.to_string().contains("words") && !report.to_string().contains("letters"), "{report:#}");
+    set_mode(&key, 0o640);
+    set_mode(&path, 0o600);
+    let (_, report) = examined(arcuate(&setup, &["doctor", "--json"]));
+    says(&report, "secrets", "ok", "its owner and its group alone read bridge key");
+    says(&report, "secrets", "ok", "its owner alone reads config.toml");
 }
 
 #[test]

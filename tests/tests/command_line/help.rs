@@ -19,6 +19,7 @@ const COMMANDS: &[&[&str]] = &[
     &["queue", "retry"],
     &["queue", "flush"],
     &["queue", "delete"],
+    &["queue", "cleanup"],
     &["queue", "cancel"],
     &["queue", "prioritize"],
     &["queue", "pause"],

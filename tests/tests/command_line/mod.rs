@@ -10,6 +10,7 @@ mod people;
 mod people_deeds;
 mod plugins;
 mod queue;
+mod queue_cleanup;
 mod queue_held;
 mod rooms;
 mod secrets;

@@ -13,7 +13,8 @@ fn config() -> String {
     format!(
         "[auth]\nadmin_token = \"{ADMIN}\"\n[bridge]\napi_key = \"{}\"\nadmin_key = \"{}\"\n\
          [plugins.web_chat]\nenabled = true\n[plugins.web_chat.settings]\napi_url = \"http://127.0.0.1:1/\"\n\
-         api_key = \"{}\"\nadmin_key = {{ file = \"site.key\" }}\n",
+         api_key = \"{}\"\nadmin_key = {{ file = \"site.key\" }}\n\
+         [plugins.assistant.settings]\nbackend = \"http\"\nurl = \"http://127.0.0.1:1/?key=S3CRET-query\"\n",
         KEYS[1], KEYS[2], KEYS[3]
     )
 }
@@ -41,6 +42,9 @@ async fn no_output_has_a_secret() {
     std::fs::write(setup.folder().join("site.key"), KEYS[4]).expect("a key's file");
     let mut host: Host = setup.start().await;
     Visitor::new(host.client(), "session").say("Hello").await;
+    let config = host.client().with_token(ADMIN).get("/api/v1/admin/config").await.ok().to_string();
+    assert!(config.contains("http://127.0.0.1:1/?key=***"), "{config}");
+    assert_none(&config, "the configuration");
     for situation in super::Situation::BOTH {
         situation.of(&mut host).await;
         for arguments in COMMANDS {

@@ -123,6 +123,9 @@ async fn tail_says_what_it_cannot_follow() {
     let mut host = Host::start("").await;
     arcuate(host.setup(), &["tail", "--room", "cellar"]).refused(1, &["no room has the name cellar", "rooms list"]);
     arcuate(host.setup(), &["tail", "--conversation", "x"]).refused(1, &["no conversation has the id x"]);
+    let id = "01a1fe12-f718-72ac-b4e1-af03b3e000f6";
+    let unknown = format!("no conversation has the id {id}; `{} conversations list`", host.setup().program().display());
+    arcuate(host.setup(), &["tail", "--conversation", id]).refused(1, &[&unknown]);
     arcuate(host.setup(), &["tail", "--kinds", "mesage"])
         .refused(2, &["Unknown event type: 'mesage'", "message_edited"]);
     host.terminate().await;

@@ -3,6 +3,7 @@
 use super::typing::at_terminal;
 use super::{FAILING, Situation, WAITING, arcuate, command, host_with, job_ids};
 use arcuate_tests::host::Host;
+use unicode_width::UnicodeWidthStr;
 
 const LISTS: [&[&str]; 4] = [&["queue", "list"], &["plugins", "list"], &["conversations", "list"], &["users", "list"]];
 
@@ -32,6 +33,43 @@ async fn tables_fit_the_terminal_and_ids_stay_whole() {
     // Where there is no room the least important goes first, and what cannot be copied in parts stays.
     let narrow = screen(&host, &["queue", "list"], 60);
     assert!(narrow.contains(&id) && narrow.contains("STATE") && !narrow.contains("TRIES"), "{narrow}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_fit_whatever_names_are_in_them() {
+    let long = "a_very_long_name_of_an_instance1";
+    let host = host_with(&format!("{FAILING}[plugins.{long}]\nlibrary = \"agent_invoker\"\n"), "failed", 2).await;
+    host.room("厨房の部屋はとても長い名前なので切る必要があります").await;
+    let conversations = arcuate(host.setup(), &["conversations", "list", "--json"]).json();
+    let conversation = conversations["conversations"][0]["id"].as_str().expect("an id");
+    let take =
+        ["conversations", "takeover", conversation, "--sender", "山田太郎さんのとても長い名前", "--minutes", "9"];
+    arcuate(host.setup(), &take).done();
+    let lane = format!("a lane {}", "with words ".repeat(20));
+    arcuate(
+        host.setup(),
+        &["queue", "pause", "--plugin", "assistant", "--lane", &lane, "--reason", "日本語 ".repeat(30).trim()],
+    )
+    .done();
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    store.busy_timeout(std::time::Duration::from_secs(5)).expect("it waits for the host");
+    for (sql, value) in [
+        ("update users set name = ?1", "山田太郎さんのとても長い名前 🎉🎉🎉 and on it goes"),
+        ("update queue set instance = ?1", long),
+        ("update conversations set instance = ?1", long),
+    ] {
+        assert!(store.execute(sql, [value]).expect("rows change") > 0, "{sql}");
+    }
+    let lists = LISTS.into_iter().chain([&["queue", "paused"][..], &["rooms", "list"], &["audit", "list"]]);
+    for arguments in lists {
+        for columns in [40, 80, 120] {
+            let screen = screen(&host, arguments, columns);
+            let longest = screen.lines().map(UnicodeWidthStr::width).max().unwrap_or_default();
+            assert!(longest <= usize::from(columns), "{arguments:?}: {longest} of {columns}:\n{screen}");
+        }
+    }
+    let narrow = screen(&host, &["queue", "list"], 40);
+    assert!(job_ids(&host).iter().all(|id| narrow.lines().any(|line| line == id)), "ids stay whole: {narrow}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,6 +72,25 @@ async fn store_of_a_newer_version_is_refused_in_words_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deed_that_cannot_be_recorded_is_done_and_told() {
+    let mut host = Host::start("").await;
+    host.terminate().await;
+    let store = rusqlite::Connection::open(host.store()).expect("the store opens");
+    store.execute_batch("pragma user_version = 2").expect("a store of an earlier version");
+    drop(store);
+    let enabled = || {
+        let plugins = arcuate(host.setup(), &["plugins", "list", "--json"]).json();
+        plugins["plugins"][0]["enabled"].clone()
+    };
+    let ran = arcuate(host.setup(), &["plugins", "disable", "assistant"]);
+    assert!(ran.code == Some(0) && ran.stdout.starts_with("assistant is disabled in "), "{ran:?}");
+    assert!(ran.stderr.starts_with("warning: this was not written into the record of deeds: "), "{ran:?}");
+    assert!(ran.stderr.lines().count() == 1 && enabled() == false, "{ran:?}");
+    // Why it was refused is not hidden behind it either.
+    arcuate(host.setup(), &["plugins", "enable", "nobody"]).refused(1, &["nobody", "warning: this was not written"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn token_that_the_host_does_not_take_is_told_without_it() {
     let host = Host::start("").await;
     let path = host.folder().join("data/admin_token");

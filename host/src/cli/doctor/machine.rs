@@ -1,4 +1,4 @@
-//! What the machine gives: space, open files, a port.
+//! What the machine gives: space, open files, a port, the right time.
 
 use super::Findings;
 use crate::cli::backup::size;
@@ -15,6 +15,8 @@ const LITTLE: u64 = 100_000_000;
 const SOME: u64 = 1_000_000_000;
 /// Open files that a busy host needs: one for each connection and stream.
 const FILES: u64 = 4096;
+/// Where systemd's time service says how far it is.
+pub(super) const TIME_SERVICE: &str = "/run/systemd/timesync";
 
 pub(super) fn disk(findings: &mut Findings, config: &Config) {
     let folder = nearest(&config.store.path);
@@ -80,4 +82,35 @@ fn allowed_files(pid: u32) -> Option<u64> {
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Other services that set the clock tell it elsewhere, and a machine without one tells nothing.
+pub(super) fn clock(findings: &mut Findings, service: &Path) {
+    if service.join("synchronized").exists() {
+        findings.ok("clock", "it is synchronised by NTP");
+    } else if service.is_dir() {
+        let advice =
+            "`timedatectl timesync-status` shows what it waits for; a clock that jumps delays and confuses retries";
+        findings.warning("clock", "systemd-timesyncd runs, and has not synchronised it yet", advice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Level;
+
+    #[test]
+    fn clock_is_spoken_of_where_a_service_tells() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |path: &Path| {
+            let mut findings = Findings::default();
+            clock(&mut findings, path);
+            findings.0.first().map(|finding| finding.level)
+        };
+        assert_eq!(told(&folder.path().join("elsewhere")), None);
+        assert_eq!(told(folder.path()), Some(Level::Warning));
+        std::fs::write(folder.path().join("synchronized"), "").unwrap();
+        assert_eq!(told(folder.path()), Some(Level::Ok));
+    }
 }

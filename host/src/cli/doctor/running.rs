@@ -4,8 +4,10 @@ use super::Findings;
 use crate::cli::client::Client;
 use crate::cli::view::{View, field, items};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
-pub(super) async fn look(findings: &mut Findings, host: &Client, view: &View) {
+/// `unfit`: instances whose trouble is told already, with the words for it.
+pub(super) async fn look(findings: &mut Findings, host: &Client, unfit: &BTreeMap<String, String>, view: &View) {
     let listed = match host.get("plugins").await {
         Ok(listed) => listed,
         Err(error) => {
@@ -24,15 +26,14 @@ pub(super) async fn look(findings: &mut Findings, host: &Client, view: &View) {
         }
     }
     for plugin in items(&listed, "plugins").iter().filter(|plugin| plugin["enabled"] == true) {
-        instance(findings, plugin, view);
+        if unfit.get(&field(plugin, "name")).is_none_or(|told| *told != field(plugin, "reason")) {
+            instance(findings, plugin, view);
+        }
     }
 }
 
 fn instance(findings: &mut Findings, plugin: &Value, view: &View) {
     let (name, state, reason) = (field(plugin, "name"), field(plugin, "state"), field(plugin, "reason"));
-    if !reason.is_empty() && findings.says(&reason) {
-        return;
-    }
     let text = match reason.as_str() {
         "" => format!("{name} is {state}"),
         reason => format!("{name} is {state}: {reason}"),

@@ -3,7 +3,7 @@
 use super::Findings;
 use crate::cli::ago;
 use crate::cli::backup::size;
-use crate::cli::view::{View, counted};
+use crate::cli::view::{View, counted, shell};
 use crate::clock;
 use crate::config::{AuthMode, Config};
 use crate::store::State;
@@ -90,7 +90,7 @@ fn clock(findings: &mut Findings, health: &Health) {
 fn queue(findings: &mut Findings, health: &Health, view: &View) {
     let before = findings.0.len();
     for (instance, count) in health.in_state(State::Failed) {
-        let last = health.last_death.as_deref().map(|error| format!("; the newest of all: {error}"));
+        let last = health.last_deaths.get(instance).map(|error| format!("; newest error: {error}"));
         let list = view.command(&format!("queue list --state failed --plugin {instance}"));
         let retry = view.command(&format!("queue retry --state failed --plugin {instance}"));
         let text =
@@ -102,7 +102,7 @@ fn queue(findings: &mut Findings, health: &Health, view: &View) {
             if lane.is_empty() { format!("all work of {instance}") } else { format!("lane {lane} of {instance}") };
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         let since = ago::long(&clock::format(*at), clock::now());
-        let only = if lane.is_empty() { String::new() } else { format!(" --lane {lane}") };
+        let only = if lane.is_empty() { String::new() } else { format!(" --lane {}", shell(lane)) };
         let resume = view.command(&format!("queue resume --plugin {instance}{only}"));
         findings.warning(
             "queue",

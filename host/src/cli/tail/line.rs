@@ -1,16 +1,22 @@
 //! An event as one line for people: its number, its time, its room by name, what it is and what it says.
 
 use crate::cli::client::Client;
+use crate::cli::columns::{cut, padded, width};
 use crate::cli::harmless;
 use crate::cli::view::{View, encoded, field};
 use crate::clock;
+use crate::error::Error;
 use serde_json::Value;
 use std::collections::HashMap;
 
 /// Rooms whose names are remembered.
 const REMEMBERED: usize = 1000;
-/// Characters of a room's name that are shown.
-const ROOM: usize = 20;
+/// Columns that a room's name may take, and that events' names take.
+const ROOM: usize = 16;
+/// Columns that there are for words on the narrowest terminal.
+const FEWEST: usize = 10;
+/// Columns of a terminal where nothing stands in line.
+const NARROW: u16 = 72;
 /// Where an event has its time, in this order.
 const TIMES: [&str; 4] = ["created_at", "timestamp", "updated_at", "time"];
 /// What says most of an event, in this order.
@@ -56,10 +62,14 @@ impl<'v> Lines<'v> {
     fn composed(&self, event: &str, seq: Option<i64>, room: &str, data: &Value) -> String {
         let number = seq.map_or_else(|| "-".into(), |seq| seq.to_string());
         let (time, event, room) = (time(data), harmless::line(event), cut(&harmless::line(room), ROOM));
-        let head = format!("{number:>8} {time} {room:<12} {event:<16} ").chars().count();
+        // In line with each other, unless that leaves no room for what is said.
+        let is_narrow = self.view.width.is_some_and(|width| width < NARROW);
+        let in_line = |text: &str| if is_narrow { text.to_owned() } else { padded(text, ROOM) };
+        let (room, padded_event) = (in_line(&room), in_line(&event));
+        let head = width(&format!("{number:>8} {time} {room} {padded_event} "));
         let words = harmless::line(&words(data));
         let words = match self.view.width {
-            Some(width) => cut(&words, usize::from(width).saturating_sub(head).max(ROOM)),
+            Some(width) => cut(&words, usize::from(width).saturating_sub(head).max(FEWEST)),
             None => words,
         };
         let ink = if event.contains("deleted") || event.contains("disabled") { Ink::Bad } else { Ink::Event };
@@ -67,8 +77,8 @@ impl<'v> Lines<'v> {
             "{} {} {} {} {words}",
             self.paint(&format!("{number:>8}"), Ink::Faint),
             self.paint(&time, Ink::Faint),
-            self.paint(&format!("{room:<12}"), Ink::Room),
-            self.paint(&format!("{event:<16}"), ink),
+            self.paint(&room, Ink::Room),
+            self.paint(&padded_event, ink),
         );
         format!("{}\n", line.trim_end())
     }
@@ -86,15 +96,23 @@ impl<'v> Lines<'v> {
         if let Some(known) = self.rooms.get(&id) {
             return known.clone();
         }
-        let short = || id.chars().take(8).collect::<String>();
-        let found = host.get_at(&format!("/api/v1/rooms/{}", encoded(&id))).await;
-        let name = found.ok().map(|room| field(&room, "name")).filter(|name| !name.is_empty()).unwrap_or_else(short);
+        let name = match host.get_at(&format!("/api/v1/rooms/{}", encoded(&id))).await {
+            Ok(room) => Some(field(&room, "name")).filter(|name| !name.is_empty()),
+            Err(Error::NotFound(_)) => None,
+            // The next event may find it.
+            Err(_) => return start(&id),
+        };
         if self.rooms.len() >= REMEMBERED {
             self.rooms.clear();
         }
+        let name = name.unwrap_or_else(|| start(&id));
         self.rooms.insert(id, name.clone());
         name
     }
+}
+
+fn start(id: &str) -> String {
+    id.chars().take(8).collect()
 }
 
 /// `12:00:00`, in UTC; of an event without a time it is now.
@@ -114,13 +132,6 @@ fn words(data: &Value) -> String {
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.into();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,10 +139,14 @@ mod tests {
 
     #[test]
     fn line_says_who_said_what_and_obeys_nobody() {
-        let view = View::of(false, Some(60), false);
-        let data = json!({ "sender": "ada\u{1b}[2J", "content": "one\ntwo", "created_at": "2026-01-31T12:00:00.5Z" });
+        let view = View::of(false, Some(80), false);
+        let data = json!({ "sender": "ada\u{1b}[2J", "content": "one\ntwo 日本語 and more words", "created_at": "2026-01-31T12:00:00.5Z" });
         let line = Lines::new(&view).composed("message", Some(7), "kitchen", &data);
-        assert_eq!(line, "       7 12:00:00 kitchen      message          ada\\u{1b}[2J: one t…\n");
+        assert_eq!(line, "       7 12:00:00 kitchen          message          ada\\u{1b}[2J: one two 日本…\n");
+        let narrow = View::of(false, Some(60), false);
+        let line = Lines::new(&narrow).composed("message", Some(7), "台所と食堂と居間と庭", &data);
+        assert_eq!(line, "       7 12:00:00 台所と食堂と居… message ada\\u{1b}[2J: one…\n");
+        assert_eq!(width(line.trim_end()), 60);
         assert_eq!(
             Lines::new(&view).composed("typing", None, "-", &json!({ "sender": "ada" })).matches('\n').count(),
             1
