@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::chat::retention::Sweeps;
 use crate::config::{Config, Live};
+use crate::error::{Error, Result};
 use crate::limits::Limiter;
 use crate::live::presence::Presence;
 use crate::live::typing::Typing;
@@ -54,6 +55,12 @@ impl App {
     pub fn config(&self) -> Arc<Config> {
         self.live.now()
     }
+}
+
+/// Ends what it began, also when the one who asked goes away.
+pub async fn undisturbed<T: Send + 'static>(deed: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let done = tokio::spawn(deed).await;
+    done.map_err(|error| Error::Internal(format!("a deed was broken off: {error}")))?
 }
 
 impl Deref for App {

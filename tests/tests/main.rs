@@ -56,6 +56,7 @@ mod limits;
 mod monitoring;
 mod packaging;
 mod people;
+mod people_end;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;

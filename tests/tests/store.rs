@@ -242,3 +242,45 @@ async fn store_of_the_second_version_is_served_with_all_that_was_in_it() {
     let posted = host.say(lab, "and on it goes").await;
     assert!(posted["seq"].as_i64() > Some(60), "{posted}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_of_the_third_version_is_served_with_its_people_and_what_operators_left() {
+    let setup = Setup::new("");
+    let path = setup.folder().join("data/arcuate.db");
+    fs::create_dir_all(path.parent().expect("a folder")).expect("the store's folder");
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/data/store_3.db"), &path).expect("a store of the third version");
+    let host = setup.start().await;
+    let operator = host.operator();
+    let people = operator.get("/api/v1/admin/users").await.ok();
+    let names = |person: &Value| -> Vec<String> {
+        let profiles = person["profiles"].as_array().expect("profiles").iter();
+        let ids = profiles.filter_map(|profile| profile["platform_user_id"].as_str());
+        ids.filter(|id| !id.starts_with('e')).map(|id| id[..1].to_owned()).collect()
+    };
+    let listed: Vec<_> =
+        people["users"].as_array().expect("people").iter().map(|person| names(person).concat()).collect();
+    assert!(["abc", "d", "f"].iter().all(|person| listed.contains(&(*person).into())), "{listed:?}");
+    let merged = people["users"].as_array().expect("people").iter().find(|person| names(person).len() == 3);
+    let merged = merged.expect("one of three")["id"].as_str().expect("an id").to_owned();
+    let shown = operator.get(&format!("/api/v1/admin/users/{merged}")).await.ok();
+    assert_eq!(shown["merged"].as_array().map(Vec::len), Some(2), "{shown}");
+    let taken = host.get("/api/v1/conversations?state=taken").await.ok();
+    assert_eq!(taken["conversations"][0]["external_id"], "with_d", "{taken}");
+    let paused = operator.get("/api/v1/admin/queue/paused").await.ok();
+    assert!(paused.to_string().contains("cyd is at it"), "{paused}");
+    let audit = operator.get("/api/v1/admin/audit?action=users.merge").await.ok();
+    assert_eq!(audit.to_string().matches("\"done\"").count(), 2, "{audit}");
+
+    let first = shown["merged"][0]["id"].as_str().expect("an id");
+    let split = operator.post(&format!("/api/v1/admin/users/{first}/split"), &json!({})).await.ok();
+    assert_eq!((names(&split["users"][0]).concat(), &split["profiles"]), ("a".to_owned(), &json!(1)));
+    assert_eq!(names(&operator.get(&format!("/api/v1/admin/users/{merged}")).await.ok()).concat(), "bc");
+
+    // A session of two that had ended, and whose rows could not go.
+    let gone = async || {
+        let people = operator.get("/api/v1/admin/users").await.ok().to_string();
+        let paused = operator.get("/api/v1/admin/queue/paused").await.ok().to_string();
+        (!people.contains("e000000000000001") && !paused.contains("of one that ended")).then_some(())
+    };
+    until_async("what had ended goes at last", PATIENCE, gone).await;
+}

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod config;
 pub mod conversations;
 pub mod person_data;
+mod person_letters;
 pub mod plugins;
 pub mod queue;
 pub mod queue_deeds;

@@ -1,14 +1,14 @@
 //! What is known of one person, for those who ask what that is and for those who want it gone: an export, written while it is read, and a
 //! deletion in small steps.
 
-use super::Operator;
 use super::users::{person_row, user_id};
+use super::{Operator, person_letters};
 use crate::clock;
 use crate::clock::pause_after;
 use crate::error::{Error, Result};
 use crate::http::Path;
 use crate::ids::UserId;
-use crate::state::App;
+use crate::state::{App, undisturbed};
 use crate::store::{
     Actor, Deed, ExportedConversation, ExportedDelivery, ExportedMessage, FileRow, Forgotten, PersonRow, Store, Tx, hex,
 };
@@ -34,11 +34,12 @@ const CONVERSATIONS: u32 = 100;
 const WORKS: Duration = Duration::from_secs(2);
 
 /// What a deletion cannot reach, in words.
-const NOT_COVERED: [&str; 4] = [
+const NOT_COVERED: [&str; 5] = [
     "agents' memory of their own, such as identities and blocks at a Letta server: the host cannot reach into it",
     "values that plugins keep for themselves, by the person's id",
     "copies elsewhere: backups, logs, what webhooks delivered, and bodies of such deliveries in the queue until [queue] keep_completed_days",
     "words of others that mention the person",
+    "rows that could not be read at all, so that nobody can tell whose they are: `arcuate queue list --kind ingest` shows what is left",
 ];
 
 pub fn router() -> OpenApiRouter<App> {
@@ -94,7 +95,7 @@ async fn export_user(operator: Operator, State(app): State<App>, Path(id): Path<
     responses((status = 200, body = ForgetProgress), (status = 404, description = "Nobody has this id"),
               (status = 409, description = "They were merged into somebody else")))]
 async fn forget_user(operator: Operator, State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>> {
-    Ok(Json(forget(&app.store, &operator.actor, &id).await?))
+    undisturbed(async move { forget(&app.store, &operator.actor, &id).await }).await.map(Json)
 }
 
 /// See the route. One call works for a few seconds at most.
@@ -110,7 +111,9 @@ async fn forget_for_a_while(store: &Store, actor: &Actor, id: &str) -> Result<Va
         let why = format!("{id} was merged into {into}; forget that one, or split it first");
         return Err(Error::Conflict(why));
     }
-    let (begun, user) = (Instant::now(), row.user.key);
+    let user = row.user.key;
+    person_letters::forget(store, user).await?;
+    let begun = Instant::now();
     let mut record = Forgetting::of(store, actor, id).await?;
     let (mut removed, mut done) = (Removed::default(), false);
     while !done && begun.elapsed() <= WORKS {
@@ -229,6 +232,7 @@ enum Step {
     Messages(ExportedConversation, i64),
     Files(ExportedConversation, i64),
     Jobs(i64),
+    Letters(i64),
     End,
     Over,
 }
@@ -247,6 +251,7 @@ impl Export {
                 Step::Messages(conversation, after) => self.messages(conversation, after).await,
                 Step::Files(conversation, before) => self.files(conversation, before).await,
                 Step::Jobs(after) => self.jobs(after).await,
+                Step::Letters(after) => self.letters(after).await,
                 Step::End => Ok(vec![line("end", json!(self.counts))]),
                 Step::Over => return None,
             };
@@ -306,8 +311,16 @@ impl Export {
         let ((jobs, next), lanes) = read.await?;
         self.lanes = lanes;
         self.counts.jobs += jobs.len();
-        self.step = next.map_or(Step::End, Step::Jobs);
+        self.step = next.map_or(Step::Letters(0), Step::Jobs);
         Ok(jobs.iter().map(|job| line("job", job_fields(job))).collect())
+    }
+
+    /// What could not be taken and names them.
+    async fn letters(&mut self, after: i64) -> Result<Vec<String>> {
+        let (letters, next) = person_letters::page(&self.store, self.user, after).await?;
+        self.counts.jobs += letters.len();
+        self.step = next.map_or(Step::End, Step::Letters);
+        Ok(letters.iter().map(|letter| line("job", person_letters::fields(letter))).collect())
     }
 }
 

@@ -122,8 +122,7 @@ async fn restart_plugin(
 
 /// Ends what it began, also when the one who asked goes away.
 async fn undisturbed<T: Send + 'static>(deed: impl Future<Output = Result<T>> + Send + 'static) -> Result<Json<T>> {
-    let done = tokio::spawn(deed).await;
-    Ok(Json(done.map_err(|error| Error::Internal(format!("a change of the configuration: {error}")))??))
+    crate::state::undisturbed(deed).await.map(Json)
 }
 
 pub async fn reload(app: &App, actor: &Actor) -> Result<Reloaded> {

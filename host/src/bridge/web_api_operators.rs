@@ -6,6 +6,7 @@ use super::web_api_fields::{Fields, session_id};
 use crate::clock::{self, pause_after};
 use crate::config::plain_number;
 use crate::error::{Error, Result};
+use crate::state::{App, undisturbed};
 use crate::store::{Actor, ClearedSessions, Deed, SessionRow};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -95,26 +96,32 @@ impl Call {
         Fields::parse(&self.body)?.confirmed("confirm")?;
         self.charge()?;
         let actor = Actor { name: "bridge admin_key".into(), origin: self.client.to_string() };
-        let newest = self.app.store.read(|read| read.newest_conversation()).await?;
-        let (mut all, mut row) = (ClearedSessions::default(), None);
-        loop {
-            let (begun, so_far, actor) = (Instant::now(), all, actor.clone());
-            let clear = move |tx: &mut crate::store::Tx<'_>| {
-                let all = so_far.and(tx.forget_sessions(newest)?);
-                let deed = Deed::done(&actor, "bridge.clear_data", "", cleared(&all));
-                Ok((all, tx.audit_step(row, &if all.is_last { deed } else { deed.unfinished() })?))
-            };
-            let (after, written) = self.app.store.write_patiently(clear).await?;
-            self.app.room_deleted.notify_one();
-            (all, row) = (after, Some(written));
-            if all.is_last {
-                let mut data = cleared(&all);
-                data["message"] = "All data cleared".into();
-                return Ok(success("All data cleared", data));
-            }
-            pause_after(begun).await;
-        }
+        let app = self.app.clone();
+        let all = undisturbed(async move { clear(&app, &actor).await }).await?;
+        let mut data = cleared(&all);
+        data["message"] = "All data cleared".into();
+        Ok(success("All data cleared", data))
     }
+}
+
+/// Those who come meanwhile stay.
+async fn clear(app: &App, actor: &Actor) -> Result<ClearedSessions> {
+    let newest = app.store.read(|read| read.newest_conversation()).await?;
+    let (mut all, mut record) = (ClearedSessions::default(), None);
+    while !all.is_last {
+        let (begun, so_far, actor) = (Instant::now(), all, actor.clone());
+        let step = move |tx: &mut crate::store::Tx<'_>| {
+            let so_far = so_far.and(tx.forget_sessions(newest)?);
+            let deed = Deed::done(&actor, "bridge.clear_data", "", cleared(&so_far));
+            let row = tx.audit_step(record, &if so_far.is_last { deed } else { deed.unfinished() })?;
+            Ok((so_far, row))
+        };
+        let (so_far, row) = app.store.write_patiently(step).await?;
+        (all, record) = (so_far, Some(row));
+        app.room_deleted.notify_one();
+        pause_after(begun).await;
+    }
+    Ok(all)
 }
 
 fn cleared(all: &ClearedSessions) -> Value {

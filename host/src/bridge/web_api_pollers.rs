@@ -5,7 +5,7 @@ use super::web_api_auth::success;
 use super::web_api_fields::{Fields, time_parameter};
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{Draft, InboxQuery};
+use crate::store::{Draft, InboxQuery, Taking};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -30,8 +30,8 @@ impl Call {
             .read(move |read| Ok((read.inbox_waiting()?, since.map(|time| read.seq_at(time)).transpose()?)))
             .await?;
         let query = InboxQuery { limit, offset, after: after.unwrap_or(0) };
-        let items = match limit {
-            0 => Vec::new(),
+        let Taking { items, gone } = match limit {
+            0 => Taking::default(),
             _ => self.app.store.write(move |tx| tx.take_inbox(query, lease)).await?,
         };
         let shown = items.iter().map(|item| {
@@ -45,11 +45,11 @@ impl Call {
             })
         });
         let messages: Vec<Value> = shown.collect();
-        // What waits is counted without a look at `since`, and without items whose lease has ended: there a full page says more.
+        // What waits is counted without a look at `since`: there a full page says more.
         let full = limit > 0 && messages.len() == limit as usize;
-        let waited = items.iter().filter(|item| !item.was_leased).count();
-        let beyond = total > i64::from(offset) + waited as i64;
-        let has_more = if since.is_some() || waited < items.len() { full } else { beyond };
+        let total = (total - gone as i64).max(0);
+        let beyond = total > i64::from(offset) + messages.len() as i64;
+        let has_more = if since.is_some() { full } else { beyond };
         let pagination = json!({ "total": total, "limit": limit, "offset": offset, "has_more": has_more });
         Ok(success("Messages", json!({ "messages": messages, "pagination": pagination })))
     }

@@ -1,5 +1,5 @@
 //! How long ended jobs are kept: `[queue] keep_completed_days` and `keep_dead_days`, looked at once at the start and every hour. They go in
-//! small writes with pauses between them, so that nobody waits for a million rows.
+//! small writes with pauses between them, so that nobody waits for a million rows. What was counted of a minute goes soon after it.
 
 use crate::clock::{self, pause_after};
 use crate::config::{self, Live};
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 const PERIOD: Duration = Duration::from_secs(3600);
-/// While the store cannot be written.
+/// While the store cannot be written, and between two looks at what is counted by the minute.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Goes on until the host ends.
@@ -19,6 +19,7 @@ pub async fn run(store: Store, live: Arc<Live>, mut stopping: watch::Receiver<bo
     tokio::select! {
         _ = stopping.wait_for(|stop| *stop) => {}
         () = sweep_for_ever(&store, &live) => {}
+        () = sweep_windows_for_ever(&store) => {}
     }
 }
 
@@ -33,6 +34,26 @@ async fn sweep_for_ever(store: &Store, live: &Live) {
         };
         sleep(wait).await;
     }
+}
+
+async fn sweep_windows_for_ever(store: &Store) {
+    loop {
+        if let Err(error) = sweep_windows(store).await {
+            tracing::warn!("counts of turns are kept longer than they should be for now: {error}");
+        }
+        sleep(PATIENCE).await;
+    }
+}
+
+async fn sweep_windows(store: &Store) -> Result<()> {
+    // A host that nobody talks to writes nothing.
+    let mut more = store.read(|read| read.has_old_windows()).await?;
+    while more {
+        let begun = Instant::now();
+        more = store.write_patiently(|tx| tx.sweep_windows()).await?;
+        pause_after(begun).await;
+    }
+    Ok(())
 }
 
 /// How many jobs went.

@@ -162,6 +162,11 @@ impl Tx<'_> {
         self.execute("delete from audit where key <= ?1", [newest - KEPT])?;
         Ok(newest)
     }
+
+    /// Nobody can tell any more whom these deeds were about.
+    pub(super) fn forget_subject(&self, subject: &str) -> Result<()> {
+        self.execute("update audit set subject = 'forgotten', detail = '{}' where subject = ?1", [subject]).map(drop)
+    }
 }
 
 impl Read<'_> {
@@ -181,6 +186,7 @@ impl Read<'_> {
             .map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
+
     /// The newest deed of these that was not finished, to go on with: its row and its detail.
     pub fn unfinished_deed(&self, actor: &Actor, action: &str, subject: &str) -> Result<Option<(i64, Value)>> {
         let rows =

@@ -8,7 +8,7 @@ use super::messages::Message;
 use super::rooms::RoomRef;
 use super::{Read, Tx, sql_error};
 use crate::error::{Error, Result};
-use crate::ids::RoomId;
+use crate::ids::{ConversationId, RoomId};
 use rusqlite::{OptionalExtension, params};
 
 /// Messages that one step deletes; the answers to them come on top.
@@ -28,6 +28,14 @@ pub struct Forgotten {
     pub profiles: i64,
     /// SHA-256 of files whose rows went; others may share their bytes.
     pub hashes: Vec<Hash>,
+}
+
+/// A profile in a conversation, by their numbers and by their names elsewhere.
+struct Place {
+    conversation: i64,
+    lane: String,
+    profile: i64,
+    person: String,
 }
 
 /// Somebody else wrote there as well: `q` and `c` are a person's conversation, `?1` is the person.
@@ -99,7 +107,7 @@ impl Tx<'_> {
         self.forget_sender(sender)
     }
 
-    fn forget_sender(&mut self, sender: &str) -> Result<()> {
+    pub(super) fn forget_sender(&self, sender: &str) -> Result<()> {
         let sql = "delete from senders where sender = ?1 and not exists (select 1 from messages where sender = ?1)";
         self.execute(sql, [sender]).map(drop)
     }
@@ -112,24 +120,33 @@ impl Tx<'_> {
                     where key in (select c.key from platform_profiles p join conversations c on c.profile = p.key
                                   where p.user = ?1 limit ?2)";
         let left = self.execute(last, params![user, STEP])?;
-        let people = "delete from conversation_people where (conversation, profile) in (
-                          select q.conversation, q.profile from platform_profiles p join conversation_people q on q.profile = p.key
-                          where p.user = ?1 limit ?2)";
-        Ok(left + self.execute(people, params![user, STEP])?)
+        let places = self.read().places_of(user)?;
+        for place in &places {
+            self.forget_refusals(&place.lane, &place.person)?;
+            let sql = "delete from conversation_people where conversation = ?1 and profile = ?2";
+            self.execute(sql, [place.conversation, place.profile])?;
+        }
+        Ok(left + places.len())
     }
 
     /// With those who were merged into them.
     fn forget_profiles(&mut self, user: i64) -> Result<i64> {
-        for name in self.read().names_of(user)? {
+        for (platform, person, name) in self.read().names_of(user)? {
             self.forget_sender(&name)?;
+            self.forget_subject(&format!("{platform}:{person}"))?;
         }
         let profiles = self.execute("delete from platform_profiles where user = ?1", [user])?;
+        self.forget_user(user)?;
+        Ok(profiles as i64)
+    }
+
+    /// A person without profiles, with those who were merged into them.
+    pub(super) fn forget_user(&self, user: i64) -> Result<()> {
         let before = "update platform_profiles set merged_from = null where merged_from in (
                           select key from users where merged_into = ?1 union all select ?1)";
         self.execute(before, [user])?;
         self.execute("delete from users where merged_into = ?1", [user])?;
-        self.execute("delete from users where key = ?1", [user])?;
-        Ok(profiles as i64)
+        self.execute("delete from users where key = ?1", [user]).map(drop)
     }
 }
 
@@ -158,6 +175,20 @@ impl Read<'_> {
         let last = "select c.room from platform_profiles p join conversations c on c.profile = p.key
                     where p.user = ?1 and c.instance = '' limit 1";
         found.map_or_else(|| self.room_of(last, user), |room| Ok(Some(room)))
+    }
+
+    /// Where they have written, as who.
+    fn places_of(&self, user: i64) -> Result<Vec<Place>> {
+        let sql = "select c.key, c.id, p.key, p.platform_user_id
+                   from platform_profiles p join conversation_people q on q.profile = p.key join conversations c on c.key = q.conversation
+                   where p.user = ?1 limit ?2";
+        let mut statement = self.prepare(sql)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let lane = ConversationId::from_bytes(row.get(1)?).to_string();
+            Ok(Place { conversation: row.get(0)?, lane, profile: row.get(2)?, person: row.get(3)? })
+        };
+        let rows = statement.query_map(params![user, STEP], row).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
     fn room_of(&self, sql: &str, user: i64) -> Result<Option<i64>> {
@@ -200,9 +231,11 @@ impl Read<'_> {
         found.collect()
     }
 
-    fn names_of(&self, user: i64) -> Result<Vec<String>> {
-        let mut statement = self.prepare("select distinct display_name from platform_profiles where user = ?1")?;
-        let rows = statement.query_map([user], |row| row.get(0)).map_err(sql_error)?;
+    /// Platform, id there, and displayed name of each profile.
+    fn names_of(&self, user: i64) -> Result<Vec<(String, String, String)>> {
+        let sql = "select platform, platform_user_id, display_name from platform_profiles where user = ?1";
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map([user], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 }

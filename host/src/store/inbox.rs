@@ -10,6 +10,20 @@ use std::time::Duration;
 
 /// Stands in the queue where an instance would.
 const INSTANCE: &str = "inbox";
+/// Items whose message is gone that one look finds, and looks that one poll takes.
+const GONE: u32 = 500;
+const LOOKS: u32 = 4;
+/// Items whose lease has ended are counted as far as this.
+const COUNTED: u32 = 10_000;
+
+/// Items that could be given now: after the message numbered `?2`, each kind as far as `?3`. `?1` is the time.
+const CANDIDATES: &str = "select * from (select key, cause, 0 as leased from queue
+         where instance = 'inbox' and priority = 0 and state = 'pending' and runnable = 1 and next_at <= ?1 and cause > ?2
+         order by next_at, key limit ?3)
+     union all
+     select * from (select key, cause, 1 as leased from queue
+         where instance = 'inbox' and state = 'processing' and lease_until < ?1 and cause > ?2
+         order by lease_until limit ?3)";
 
 /// A message that a poller gets.
 #[derive(Debug, Clone)]
@@ -23,6 +37,14 @@ pub struct InboxItem {
     pub json: String,
     /// It was given before, and its lease has ended.
     pub was_leased: bool,
+}
+
+/// What a poll gets.
+#[derive(Debug, Clone, Default)]
+pub struct Taking {
+    pub items: Vec<InboxItem>,
+    /// Items that were counted and that nobody will get any more.
+    pub gone: usize,
 }
 
 /// Which items a poll asks for.
@@ -46,11 +68,20 @@ impl Tx<'_> {
     }
 
     /// Gives what waits: for good, or with `lease` until it is acknowledged or the lease ends.
-    pub fn take_inbox(&mut self, query: InboxQuery, lease: Option<Duration>) -> Result<Vec<InboxItem>> {
+    pub fn take_inbox(&mut self, query: InboxQuery, lease: Option<Duration>) -> Result<Taking> {
         if self.read().is_paused(INSTANCE)? {
-            return Ok(Vec::new());
+            return Ok(Taking::default());
         }
-        let items = self.read().inbox(query)?;
+        let (mut items, mut gone) = (self.read().inbox(query)?, 0);
+        for _ in 0..LOOKS {
+            // A full page has no gap.
+            let removed = if items.len() < query.limit as usize { self.remove_gone(query)? } else { 0 };
+            if removed == 0 {
+                break;
+            }
+            gone += removed;
+            items = self.read().inbox(query)?;
+        }
         let now = clock::now();
         for item in &items {
             let from = if item.was_leased { State::Processing } else { State::Pending };
@@ -65,7 +96,18 @@ impl Tx<'_> {
                 self.complete_inbox(item.key, now)?;
             }
         }
-        Ok(items)
+        Ok(Taking { items, gone })
+    }
+
+    /// Items of rooms that have ended and whose rows are still to go: they would stand in the way of those behind them.
+    fn remove_gone(&mut self, query: InboxQuery) -> Result<usize> {
+        let sql = format!(
+            "select q.key, case q.leased when 1 then 'processing' else 'pending' end, 'inbox' from ({CANDIDATES}) q
+                 left join messages m on m.seq = q.cause left join conversations c on c.room = m.room and c.instance <> ''
+             where c.key is null"
+        );
+        let reach = query.limit.saturating_add(query.offset).clamp(1, GONE);
+        self.purge_jobs(&sql, params![clock::now(), query.after, reach])
     }
 
     fn complete_inbox(&mut self, key: i64, now: Micros) -> Result<()> {
@@ -99,17 +141,12 @@ impl Tx<'_> {
 impl Read<'_> {
     /// What a poll would get now: waiting items, and those whose lease has ended.
     fn inbox(&self, query: InboxQuery) -> Result<Vec<InboxItem>> {
-        let sql = "select q.key, q.cause, c.external_id, p.platform_user_id, m.created_at, m.json, q.leased from (
-                       select * from (select key, cause, 0 as leased from queue
-                           where instance = 'inbox' and priority = 0 and state = 'pending' and runnable = 1 and next_at <= ?1 and cause > ?2
-                           order by next_at, key limit ?3)
-                       union all
-                       select * from (select key, cause, 1 as leased from queue
-                           where instance = 'inbox' and state = 'processing' and lease_until < ?1 and cause > ?2
-                           order by lease_until limit ?3)
-                   ) q join messages m on m.seq = q.cause join conversations c on c.room = m.room and c.instance <> ''
-                   left join platform_profiles p on p.key = m.profile
-                   order by q.key limit ?4 offset ?5";
+        let sql = format!(
+            "select q.key, q.cause, c.external_id, p.platform_user_id, m.created_at, m.json, q.leased from ({CANDIDATES}) q
+                 join messages m on m.seq = q.cause join conversations c on c.room = m.room and c.instance <> ''
+                 left join platform_profiles p on p.key = m.profile
+             order by q.key limit ?4 offset ?5"
+        );
         let row = |row: &Row<'_>| {
             Ok(InboxItem {
                 key: row.get(0)?,
@@ -123,17 +160,20 @@ impl Read<'_> {
         };
         let reach = query.limit.saturating_add(query.offset);
         let parameters = params![clock::now(), query.after, reach, query.limit, query.offset];
-        let mut statement = self.prepare(sql)?;
+        let mut statement = self.prepare(&sql)?;
         let rows = statement.query_map(parameters, row).map_err(sql_error)?;
         rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
     }
 
-    /// How many wait to be fetched; while the inbox is paused, none.
+    /// How many wait to be fetched, with those whose lease has ended; while the inbox is paused, none.
     pub fn inbox_waiting(&self) -> Result<i64> {
-        self.number(
-            "select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'
-             and not exists (select 1 from queue_pauses where instance = 'inbox' and lane = '')",
-            [],
-        )
+        if self.is_paused(INSTANCE)? {
+            return Ok(0);
+        }
+        let sql = "select coalesce(sum(count), 0) from queue_counts where instance = 'inbox' and state = 'pending'";
+        let pending = self.number(sql, [])?;
+        let sql = "select count(*) from (select 1 from queue where instance = 'inbox' and state = 'processing' and lease_until < ?1
+                                         limit ?2) q";
+        Ok(pending + self.number(sql, params![clock::now(), COUNTED])?)
     }
 }

@@ -136,16 +136,9 @@ impl Tx<'_> {
 
     /// A deleted message waits for no poller.
     fn forget_inbox(&mut self, seq: i64) -> Result<()> {
-        let sql = "update queue set state = 'flushed', runnable = 0, lease_until = null, finished_at = ?2
-                   where kind = 'inbox' and cause = ?1 and state = ?3 and state in ('pending', 'processing')";
-        for state in ["pending", "processing"] {
-            let flushed = self.execute(sql, params![seq, clock::now(), state])? as i64;
-            if flushed > 0 {
-                self.count("inbox", state, -flushed);
-                self.count("inbox", "flushed", flushed);
-            }
-        }
-        Ok(())
+        let sql = "select key, state, instance, lane from queue
+                   where kind = 'inbox' and cause = ?1 and state in ('pending', 'processing')";
+        self.flush_found(sql, params![seq], None).map(drop)
     }
 }
 

@@ -6,10 +6,11 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
 
 /// In order; the n-th takes a store from version n to n + 1. A released one never changes.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { sql: include_str!("../../../migrations/sqlite/0001_first.sql"), fill: |_| Ok(()) },
     Migration { sql: include_str!("../../../migrations/sqlite/0002_chat.sql"), fill: mentions::backfill },
     Migration { sql: include_str!("../../../migrations/sqlite/0003_operators.sql"), fill: |_| Ok(()) },
+    Migration { sql: include_str!("../../../migrations/sqlite/0004_mends.sql"), fill: |_| Ok(()) },
 ];
 
 /// The version that this program works with.

@@ -10,6 +10,7 @@ mod bookmarks;
 mod commit_stats;
 mod conversations;
 mod counts;
+mod dead_letters;
 mod dm;
 mod edits;
 mod events;
@@ -83,6 +84,7 @@ pub use bookmarks::BookmarkRow;
 pub use commit_stats::CommitStats;
 pub use conversations::{BridgeResponse, ConversationFilter, ConversationRow, SessionRow};
 pub use counts::Count;
+pub use dead_letters::{DeadLetter, Traces};
 pub use dm::{Conversation, DirectMessage, SentDirect};
 pub use edits::EditRow;
 pub use events::{EventRow, Kind, NewEvent};
@@ -92,7 +94,7 @@ pub use forget::Forgotten;
 pub use handed::{EndedTurn, Handed, Word};
 pub use hits::{Hit, Page, Range};
 pub use identities::{Arrival, Arrived};
-pub use inbox::{InboxItem, InboxQuery};
+pub use inbox::{InboxItem, InboxQuery, Taking};
 pub use incoming_webhooks::{Hook, IncomingWebhookRow, unknown_hook};
 pub use job_list::{AttemptRow, JobFilter, JobRow};
 pub use jobs::{Claimed, Seat, State};
@@ -399,6 +401,8 @@ mod tests_files;
 mod tests_finding;
 #[cfg(test)]
 mod tests_lanes;
+#[cfg(test)]
+mod tests_merges;
 #[cfg(test)]
 mod tests_messages;
 #[cfg(test)]

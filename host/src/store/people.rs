@@ -1,11 +1,12 @@
-//! One person on several platforms: merged into one, split again. A merged person's id goes on leading to whom they were merged into, and
-//! each profile remembers whose it was, so that a split gives it back.
+//! One person on several platforms: merged into one, split again. Merges make a tree: `part_of` is whom a person was merged into,
+//! `merged_into` the root, who has all profiles of the tree, and `merged_from` whose a profile was before. A split cuts a branch off, with
+//! everything that grew on it, so that merges are undone in whatever order. A merged person's id goes on leading to the root.
 
 use super::users::UserRow;
 use super::{Read, Tx, sql_error};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 /// Persons merged into one that are shown with them.
 const MERGED: u32 = 100;
@@ -36,6 +37,18 @@ pub enum Part {
     Profile(String, String),
 }
 
+/// A profile that is set apart.
+struct Apart {
+    key: i64,
+    /// Whose it was before a merge.
+    before: Option<i64>,
+    name: String,
+}
+
+/// Of the tree of merges: the person `?1`, and all who are part of them.
+const BRANCH: &str =
+    "with recursive q (key) as (select ?1 union select u.key from q join users u on u.part_of = q.key)";
+
 impl Tx<'_> {
     /// Everything of the first person is the second one's from now on.
     pub fn merge_people(&mut self, from: UserId, into: UserId) -> Result<Moved> {
@@ -47,42 +60,67 @@ impl Tx<'_> {
         let profiles = self.execute(sql, [source, target])?;
         // Those who were merged before lead there at once, so that an id is never followed more than one step.
         self.execute("update users set merged_into = ?2 where key = ?1 or merged_into = ?1", [source, target])?;
+        self.execute("update users set part_of = ?2 where key = ?1", [source, target])?;
         Ok(Moved { from, to: into, profiles })
     }
 
-    /// The undoing of a merge, or one profile set apart: each profile goes back to whose it was, or to a new person.
+    /// The undoing of a merge, of all merges into somebody, or one profile set apart.
     pub fn split_person(&mut self, id: UserId, part: &Part) -> Result<Vec<Moved>> {
         let (key, merged_into) = self.read().user_key(id)?.ok_or_else(|| unknown_person(id))?;
         let holder = merged_into.unwrap_or(key);
-        let profiles = match part {
-            Part::Merged => self.read().merged_profiles(holder, merged_into.map(|_| key))?,
-            Part::Profile(platform, user_id) => self.read().one_profile(holder, platform, user_id)?,
-        };
-        if profiles.is_empty() {
-            return Err(Error::Conflict(match part {
-                Part::Merged => format!("nobody was merged into {id}; name a profile to set it apart"),
-                Part::Profile(platform, user_id) => format!("{platform}:{user_id} is no profile of {id}"),
-            }));
-        }
-        let from = self.read().user_id(holder)?;
-        let mut moved: Vec<Moved> = Vec::new();
-        for (profile, before, name) in profiles {
-            let to = match before {
-                Some(before) => before,
-                None if self.read().profile_count(holder)? > 1 => self.new_person(&name)?,
-                None => {
-                    return Err(Error::Conflict(format!("{id} has no other profile, so there is nothing to split")));
-                }
-            };
-            self.execute("update platform_profiles set user = ?2, merged_from = null where key = ?1", [profile, to])?;
-            self.execute("update users set merged_into = null where key = ?1", [to])?;
-            let to = self.read().user_id(to)?;
-            match moved.iter_mut().find(|moved| moved.to == to) {
-                Some(moved) => moved.profiles += 1,
-                None => moved.push(Moved { from, to, profiles: 1 }),
+        let (people, profiles) = match (part, merged_into) {
+            (Part::Merged, Some(_)) => {
+                let profiles = self.cut_branch(key)?;
+                (vec![key], vec![profiles])
             }
-        }
-        Ok(moved)
+            (Part::Merged, None) => {
+                let people = self.read().merged_straight(key)?;
+                if people.is_empty() {
+                    let text = format!("nobody was merged into {id}; name a profile to set it apart");
+                    return Err(Error::Conflict(text));
+                }
+                let profiles = people.iter().map(|key| self.cut_branch(*key)).collect::<Result<_>>()?;
+                (people, profiles)
+            }
+            (Part::Profile(platform, user_id), _) => {
+                let no_profile = || Error::Conflict(format!("{platform}:{user_id} is no profile of {id}"));
+                let profile = self.read().profile_of(holder, platform, user_id)?.ok_or_else(no_profile)?;
+                (vec![self.set_apart(id, holder, &profile)?], vec![1])
+            }
+        };
+        let from = self.read().user_id(holder)?;
+        let moved = people.into_iter().zip(profiles);
+        moved.map(|(to, profiles)| Ok(Moved { from, to: self.read().user_id(to)?, profiles })).collect()
+    }
+
+    /// A merged person is whole again, with those who were merged into them. Answers how many profiles are theirs.
+    fn cut_branch(&mut self, person: i64) -> Result<usize> {
+        self.execute("update users set part_of = null, merged_into = null where key = ?1", [person])?;
+        let sql = format!("{BRANCH} update users set merged_into = ?1 where key in (select key from q) and key <> ?1");
+        self.execute(&sql, [person])?;
+        let sql = format!(
+            "{BRANCH} update platform_profiles set user = ?1, merged_from = nullif(merged_from, ?1)
+             where merged_from in (select key from q)"
+        );
+        self.execute(&sql, [person])
+    }
+
+    /// One profile goes back to whose it was, alone, or to a new person.
+    fn set_apart(&mut self, id: UserId, holder: i64, profile: &Apart) -> Result<i64> {
+        let to = match profile.before {
+            Some(before) if self.read().profiles_before(before)? == 1 => before,
+            None if self.read().profile_count(holder)? == 1 => {
+                return Err(Error::Conflict(format!("{id} has no other profile, so there is nothing to split")));
+            }
+            _ => self.new_person(&profile.name)?,
+        };
+        // Who was merged into this person stays where they are, one step nearer to the root.
+        let sql = "update users set part_of = (select part_of from users where key = ?1) where part_of = ?1
+                   and exists (select 1 from users where key = ?1 and part_of is not null)";
+        self.execute(sql, [to])?;
+        self.execute("update users set part_of = null, merged_into = null where key = ?1", [to])?;
+        self.execute("update platform_profiles set user = ?2, merged_from = null where key = ?1", [profile.key, to])?;
+        Ok(to)
     }
 
     fn new_person(&mut self, name: &str) -> Result<i64> {
@@ -131,23 +169,24 @@ impl Read<'_> {
         self.number("select count(*) from platform_profiles where user = ?1", [user])
     }
 
-    /// Number, earlier person and name of each profile that somebody has by a merge; with `before`, only those of that one.
-    fn merged_profiles(&self, user: i64, before: Option<i64>) -> Result<Vec<(i64, Option<i64>, String)>> {
-        let sql = "select key, merged_from, display_name from platform_profiles
-                   where user = ?1 and merged_from is not null and (?2 is null or merged_from = ?2)";
-        self.profile_parts(sql, params![user, before])
+    /// Profiles that somebody had before they were merged into the one who has them.
+    fn profiles_before(&self, user: i64) -> Result<i64> {
+        self.number("select count(*) from platform_profiles where merged_from = ?1", [user])
     }
 
-    fn one_profile(&self, user: i64, platform: &str, user_id: &str) -> Result<Vec<(i64, Option<i64>, String)>> {
+    /// Who was merged into this person, not counting those whom they brought along.
+    fn merged_straight(&self, user: i64) -> Result<Vec<i64>> {
+        let mut statement = self.prepare("select key from users where part_of = ?1 order by key")?;
+        let rows = statement.query_map([user], |row| row.get(0)).map_err(sql_error)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sql_error)
+    }
+
+    fn profile_of(&self, user: i64, platform: &str, user_id: &str) -> Result<Option<Apart>> {
         let sql = "select key, merged_from, display_name from platform_profiles
                    where platform = ?2 and platform_user_id = ?3 and user = ?1";
-        self.profile_parts(sql, params![user, platform, user_id])
-    }
-
-    fn profile_parts(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<(i64, Option<i64>, String)>> {
         let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        rows.map_err(sql_error)?.collect::<rusqlite::Result<_>>().map_err(sql_error)
+        let row = |row: &Row<'_>| Ok(Apart { key: row.get(0)?, before: row.get(1)?, name: row.get(2)? });
+        statement.query_row(params![user, platform, user_id], row).optional().map_err(sql_error)
     }
 }
 

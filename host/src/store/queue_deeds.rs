@@ -2,12 +2,13 @@
 //! jobs runs beside another.
 
 use super::jobs::State;
-use super::{JobFilter, JobRow, Tx, webhook_deliveries};
+use super::{JobFilter, JobRow, Tx, sql_error, webhook_deliveries};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::ids::JobId;
 use plugin_api::types::Priority;
-use rusqlite::params;
+use rusqlite::{Row, params};
+use std::collections::BTreeSet;
 
 /// What is done with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,36 @@ impl Tx<'_> {
         self.execute(sql, params![job.key, clock::now()])?;
         self.moved(job, Some(State::Flushed));
         if was_head { self.advance(&job.instance, &job.lane) } else { Ok(()) }
+    }
+
+    /// Keeps what waits for the record instead of running it: jobs that a statement finds, by number, state, instance and lane. Answers how
+    /// many there were.
+    pub(super) fn flush_found(
+        &mut self,
+        select: &str,
+        parameters: impl rusqlite::Params,
+        why: Option<&str>,
+    ) -> Result<usize> {
+        let mut statement = self.prepare(select)?;
+        let row = |row: &Row<'_>| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+        };
+        let rows = statement.query_map(parameters, row).map_err(sql_error)?;
+        let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+        let (found, now) = (rows.len(), clock::now());
+        let mut lanes = BTreeSet::new();
+        for (key, state, instance, lane) in rows {
+            let sql = "update queue set state = 'flushed', runnable = 0, lease_until = null, finished_at = ?2,
+                              last_error = coalesce(?3, last_error) where key = ?1";
+            self.execute(sql, params![key, now, why])?;
+            if let Some(state) = State::from_name(&state) {
+                self.count(&instance, state.name(), -1);
+                self.count(&instance, State::Flushed.name(), 1);
+            }
+            lanes.insert((instance, lane));
+        }
+        lanes.iter().try_for_each(|(instance, lane)| self.appoint(instance, lane))?;
+        Ok(found)
     }
 
     fn delete_job(&mut self, job: &JobRow) -> Result<()> {

@@ -33,7 +33,7 @@ pub struct Purged {
 const REACTIONS: &str =
     "delete from reactions where event in (select event from reactions where room = ?1 order by seq limit ?2)";
 /// Tables whose rows need nothing but to be removed. `?1` is the room, `?2` how many.
-const PLAIN: [&str; 7] = [
+const PLAIN: [&str; 6] = [
     "delete from participants where room = ?1 and sender in (select sender from participants where room = ?1 limit ?2)",
     "delete from message_gaps where room = ?1 and block in (select block from message_gaps where room = ?1 limit ?2)",
     "delete from read_positions where room = ?1 and sender in (select sender from read_positions where room = ?1 limit ?2)",
@@ -41,8 +41,6 @@ const PLAIN: [&str; 7] = [
     "delete from incoming_webhooks where key in (select key from incoming_webhooks where room = ?1 limit ?2)",
     "delete from bridge_responses where seq in (select b.seq from conversations c join bridge_responses b on b.conversation = c.key
                                                 where c.room = ?1 limit ?2)",
-    "delete from conversation_people where (conversation, profile) in (
-         select p.conversation, p.profile from conversations c join conversation_people p on p.conversation = c.key where c.room = ?1 limit ?2)",
 ];
 
 impl Tx<'_> {
@@ -122,7 +120,7 @@ impl Tx<'_> {
                 return Ok(more);
             }
         }
-        if self.purge_participant_blocks(room)? > 0 {
+        if self.purge_people(room)? > 0 || self.purge_participant_blocks(room)? > 0 {
             return Ok(more);
         }
         let hashes = self.purge_files(room)?;
@@ -136,12 +134,26 @@ impl Tx<'_> {
         Ok(Purged { done: true, hashes: Vec::new() })
     }
 
+    /// Who wrote there. The last one is named by the conversation's own row as well, and goes with that.
+    fn purge_people(&self, room: i64) -> Result<usize> {
+        let sql = "delete from conversation_people where (conversation, profile) in (
+                       select p.conversation, p.profile from conversations c join conversation_people p on p.conversation = c.key
+                       where c.room = ?1 limit ?2) returning profile";
+        self.forget_visitors(sql, params![room, STEP as i64])
+    }
+
     /// The conversation's row, and who wrote there last.
-    fn end_conversation(&self, room: i64) -> Result<()> {
-        let mut statement = self.prepare("delete from conversations where room = ?1 returning profile")?;
-        let profiles = statement.query_map([room], |row| row.get(0)).map_err(sql_error)?;
+    fn end_conversation(&self, room: i64) -> Result<usize> {
+        self.forget_visitors("delete from conversations where room = ?1 returning profile", params![room])
+    }
+
+    /// Runs a statement that answers profiles which it names no longer. Answers how many there were.
+    fn forget_visitors(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize> {
+        let mut statement = self.prepare(sql)?;
+        let profiles = statement.query_map(parameters, |row| row.get(0)).map_err(sql_error)?;
         let profiles: Vec<i64> = profiles.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
-        profiles.into_iter().try_for_each(|profile| self.forget_visitor(profile))
+        profiles.iter().try_for_each(|profile| self.forget_visitor(*profile))?;
+        Ok(profiles.len())
     }
 
     /// Events, and with each message's own all else that hangs on it.
@@ -199,7 +211,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What waits in the lane of the room's conversation. A job that runs ends by itself; webhooks were ended with the room.
+    /// What waits in the lane of the room's conversation, with what is held or counted of that lane. A job that runs ends by itself; webhooks were ended with the room.
     fn purge_waiting_jobs(&mut self, room: i64) -> Result<usize> {
         let mut removed = 0;
         for lane in self.read().lanes(room)? {
@@ -208,18 +220,18 @@ impl Tx<'_> {
                            where instance = ?1 and lane = ?2 and state in ('pending', 'processing') and state = 'pending'
                            order by key limit ?3";
                 removed += self.purge_jobs(sql, params![instance, lane, STEP as i64])?;
-                let windows = "delete from turn_windows where instance = ?1 and (lane = ?2
-                                   or (lane > 'refused:' || ?2 || ':' and lane < 'refused:' || ?2 || ';'))";
-                self.execute(windows, params![instance, lane])?;
                 if removed >= STEP {
                     return Ok(removed);
                 }
             }
+            self.forget_windows(&lane)?;
+            self.execute("delete from queue_pauses where lane = ?1", [lane])?;
         }
         Ok(removed)
     }
 
-    fn purge_jobs(&mut self, select: &str, parameters: impl rusqlite::Params) -> Result<usize> {
+    /// Removes jobs by their number, state and instance.
+    pub(super) fn purge_jobs(&mut self, select: &str, parameters: impl rusqlite::Params) -> Result<usize> {
         let mut statement = self.prepare(select)?;
         let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?));
         let rows = statement.query_map(parameters, row).map_err(sql_error)?;
@@ -260,9 +272,10 @@ impl Tx<'_> {
 }
 
 impl Read<'_> {
-    /// A room that was deleted and still has rows.
-    pub fn deleted_room(&self) -> Result<Option<i64>> {
-        let found = self.number("select coalesce(min(key), 0) from rooms where type = 'deleted'", [])?;
+    /// The first room behind the one numbered `after` that was deleted and still has rows.
+    pub fn deleted_room(&self, after: i64) -> Result<Option<i64>> {
+        let found =
+            self.number("select coalesce(min(key), 0) from rooms where type = 'deleted' and key > ?1", [after])?;
         Ok((found != 0).then_some(found))
     }
 

@@ -59,17 +59,16 @@ impl Tx<'_> {
     pub(super) fn forget_visitor(&self, profile: i64) -> Result<()> {
         let sql = "delete from platform_profiles where key = ?1 and platform = 'bridge'
                    and not exists (select 1 from messages where profile = ?1)
-                   and not exists (select 1 from conversations where profile = ?1) returning user";
+                   and not exists (select 1 from conversations where profile = ?1)
+                   and not exists (select 1 from conversation_people where profile = ?1)
+                   returning user, platform_user_id, display_name";
         let mut statement = self.prepare(sql)?;
-        let user = statement.query_row([profile], |row| row.get::<_, i64>(0)).optional().map_err(sql_error)?;
-        let Some(user) = user else { return Ok(()) };
-        self.execute(
-            "delete from users where key = ?1 and not exists (select 1 from platform_profiles where user = ?1)
-             and not exists (select 1 from platform_profiles where merged_from = ?1)
-             and not exists (select 1 from users where merged_into = ?1)",
-            [user],
-        )
-        .map(drop)
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+        let found = statement.query_row([profile], row).optional().map_err(sql_error)?;
+        let Some((user, uid, name)) = found else { return Ok(()) };
+        self.forget_sender(&name)?;
+        self.forget_subject(&format!("bridge:{uid}"))?;
+        if self.read().profile_count(user)? == 0 { self.forget_user(user) } else { Ok(()) }
     }
 }
 

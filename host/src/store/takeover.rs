@@ -2,9 +2,8 @@
 
 use super::conversations::ConversationRow;
 use super::events::Kind;
-use super::jobs::State;
 use super::rooms::numbered;
-use super::turns::turn_allowed;
+use super::turns::{TAKEN, turn_allowed};
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
@@ -81,16 +80,9 @@ impl Tx<'_> {
     /// Turns that wait in the conversation's lanes are kept for the record, and not run; those that run end.
     fn set_turns_aside(&mut self, lane: &str) -> Result<()> {
         for instance in self.read().job_instances()? {
-            let sql = "update queue set state = 'flushed', runnable = 0, finished_at = ?3,
-                              last_error = 'somebody took the conversation over' where key in (
-                           select key from queue where instance = ?1 and lane = ?2 and state in ('pending', 'processing')
-                           and state = 'pending' and kind = 'agent_turn' order by key limit ?4)";
-            let flushed = self.execute(sql, params![instance, lane, clock::now(), TURNS])?;
-            if flushed > 0 {
-                self.count(&instance, State::Pending.name(), -(flushed as i64));
-                self.count(&instance, State::Flushed.name(), flushed as i64);
-                self.appoint(&instance, lane)?;
-            }
+            let sql = "select key, state, instance, lane from queue where instance = ?1 and lane = ?2
+                       and state in ('pending', 'processing') and state = 'pending' and kind = 'agent_turn' order by key limit ?3";
+            self.flush_found(sql, params![instance, lane, TURNS], Some(TAKEN))?;
             self.silence_running(&instance, lane)?;
         }
         Ok(())

@@ -358,10 +358,12 @@ async fn inbox_item_comes_again_after_its_lease_until_acknowledged() {
         let query = InboxQuery { limit: 100, offset: 0, after: 0 };
         fixture.store.write(move |tx| tx.take_inbox(query, lease))
     };
-    assert_eq!(take(Some(Duration::ZERO)).await.unwrap().len(), 1);
-    let again = take(Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(take(Some(Duration::ZERO)).await.unwrap().items.len(), 1);
+    assert_eq!(fixture.store.read(|read| read.inbox_waiting()).await.unwrap(), 1, "its lease has ended");
+    let again = take(Some(Duration::from_secs(60))).await.unwrap().items;
+    assert_eq!(fixture.store.read(|read| read.inbox_waiting()).await.unwrap(), 0);
     assert_eq!((again.len(), again[0].seq, again[0].session_id.as_str()), (1, seq, "s"));
-    assert!(take(None).await.unwrap().is_empty(), "leased");
+    assert!(take(None).await.unwrap().items.is_empty(), "leased");
     assert_eq!(fixture.store.write(move |tx| tx.acknowledge_inbox(&[seq, seq + 100])).await.unwrap(), 1);
     assert_eq!(fixture.jobs(State::Completed).await.len(), 1);
     fixture.counts_are_true().await;

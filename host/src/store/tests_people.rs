@@ -96,7 +96,24 @@ pub(super) async fn use_all(store: &Store) {
         })
         .await
         .unwrap();
+    leavings(store, key).await;
     assert_eq!(forget(store, site).await.profiles, 2);
+}
+
+async fn leavings(store: &Store, user: i64) {
+    let deed = Deed::done(&Actor { name: "operator".into(), origin: "here".into() }, "users.forget", "", json!({}));
+    store
+        .write(move |tx| {
+            tx.keep_malformed("site", "leavings", "ingest", "{}", "no words")?;
+            let keys: Vec<_> = tx.read().dead_letters(0)?.iter().map(|letter| letter.key).collect();
+            tx.remove_letters(&keys)?;
+            let row = tx.audit_step(None, &deed.clone().unfinished())?;
+            tx.audit_step(Some(row), &deed)?;
+            tx.sweep_windows()
+        })
+        .await
+        .unwrap();
+    store.read(move |read| Ok((read.traces(user)?, read.has_old_windows()?))).await.unwrap();
 }
 
 async fn takeovers(store: &Store) {
@@ -282,4 +299,96 @@ async fn forgotten_person_leaves_nothing_but_the_keys_of_what_they_wrote() {
     assert!(arrive(&store, "p1", "ada", "alone", "a new word").await.unwrap().is_new_user);
     let left = store.read(move |read| read.history(read.room_key(room)?, i64::MAX, 10)).await.unwrap();
     assert_eq!(left.len(), 1, "bob's word is there: {left:?}");
+}
+
+#[tokio::test]
+async fn person_forgotten_takes_along_rows_that_name_them_and_nobody_elses() {
+    let (_folder, store) = store();
+    arrive(&store, "p1", "ada", "alone", "mine").await;
+    arrive(&store, "p1", "ada", "group", "one").await;
+    arrive(&store, "p1", "bob", "group", "two").await;
+    let ada = user(&store, "p1", "ada").await;
+    let rows = [
+        r#"{"id":1,"uid":"ada","words":null}"#,
+        r#"{"id":2,"session":"alone","words":null}"#,
+        r#"{"id":3,"session":"group","uid":"bob"}"#,
+        "no JSON of ada",
+    ];
+    store
+        .write(move |tx| {
+            for row in rows {
+                tx.keep_malformed("p1", row, "ingest", row, "no words")?;
+            }
+            tx.keep_malformed("p2", "other", "ingest", r#"{"uid":"ada"}"#, "no words")?;
+            let actor = Actor { name: "operator".into(), origin: "here".into() };
+            tx.audit(&Deed::done(&actor, "send", "p1:ada", json!({ "error": "ada has no conversation" })))
+        })
+        .await
+        .unwrap();
+    let theirs = store
+        .read(move |read| {
+            let traces = read.traces(read.person(ada)?.unwrap().user.key)?;
+            let letters = read.dead_letters(0)?;
+            assert_eq!(letters.len(), 5);
+            Ok(letters.iter().filter(|letter| traces.lead_to(letter)).map(|letter| letter.key).collect::<Vec<_>>())
+        })
+        .await
+        .unwrap();
+    assert_eq!(theirs.len(), 2);
+    store.write(move |tx| tx.remove_letters(&theirs)).await.unwrap();
+    forget(&store, ada).await;
+    let left = store.read(|read| Ok((read.dead_letters(0)?, read.audit(None, i64::MAX, 10)?))).await.unwrap();
+    let raws: Vec<_> = left.0.iter().map(|letter| letter.raw.as_str()).collect();
+    assert_eq!(raws, [rows[2], rows[3], r#"{"uid":"ada"}"#]);
+    assert_eq!((left.1[0].subject.as_str(), left.1[0].detail.as_str()), ("forgotten", "{}"));
+    let failed = store.read(|read| read.job_counts()).await.unwrap();
+    let failed: i64 = failed.iter().filter(|(_, state, _)| state == "failed").map(|(.., count)| count).sum();
+    assert_eq!(failed, 3, "and they are counted");
+}
+
+#[tokio::test]
+async fn visitor_of_two_names_in_one_session_goes_whole_also_with_who_was_merged_into_them() {
+    let (_folder, store) = store();
+    for person in ["ada", "bob", "cyd"] {
+        arrive(&store, "bridge", person, "shared", &format!("from {person}")).await;
+    }
+    arrive(&store, "bridge", "ada", "shared", "again").await;
+    let (ada, bob) = (user(&store, "bridge", "ada").await, user(&store, "bridge", "bob").await);
+    store.write(move |tx| tx.merge_people(ada, bob)).await.unwrap();
+    let newest = store.read(|read| read.newest_conversation()).await.unwrap();
+    store.write(move |tx| tx.forget_sessions(newest)).await.unwrap();
+    while let Some(room) = store.read(|read| read.deleted_room(0)).await.unwrap() {
+        store.write(move |tx| tx.purge_room(room)).await.unwrap();
+    }
+    let connection = Connection::open(store.path()).unwrap();
+    for rows in ["users", "platform_profiles", "conversation_people", "conversations", "senders"] {
+        let count: i64 = connection.query_row(&format!("select count(*) from {rows}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 0, "{rows}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_forgotten_with_the_person_and_old_windows_swept() {
+    let (_folder, store) = store();
+    let refused = |person: &'static str, conversation: &'static str| {
+        let refusal = Refusal { instance: "a".into(), speaker: "a".into(), person: person.into(), text: "no".into() };
+        let arrival = arrival("p1", person, conversation, &format!("{person} in {conversation}"));
+        store.write(move |tx| tx.arrive(&arrival, &Turn::Refused(refusal.clone())).map(drop))
+    };
+    for (person, conversation) in [("ada", "group"), ("bob", "group"), ("ada", "alone")] {
+        refused(person, conversation).await.unwrap();
+    }
+    let connection = Connection::open(store.path()).unwrap();
+    let named = |name: &str| -> i64 {
+        let sql = "select count(*) from turn_windows where lane like '%' || ?1";
+        connection.query_row(sql, [name], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((named("ada"), named("bob")), (2, 1));
+    forget(&store, user(&store, "p1", "ada").await).await;
+    assert_eq!((named("ada"), named("bob")), (0, 1));
+    assert!(!store.read(|read| read.has_old_windows()).await.unwrap());
+    connection.execute("update turn_windows set began = began - 61000000", []).unwrap();
+    assert!(store.read(|read| read.has_old_windows()).await.unwrap());
+    assert!(!store.write(|tx| tx.sweep_windows()).await.unwrap(), "that was all");
+    assert_eq!(named("bob"), 0);
 }

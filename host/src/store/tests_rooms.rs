@@ -113,7 +113,7 @@ pub(super) async fn use_rooms(store: &Store) {
         .await
         .unwrap();
     store.write(move |tx| tx.delete_room(&lab)).await.unwrap();
-    assert_eq!(store.read(|read| read.deleted_room()).await.unwrap(), Some(lab.key));
+    assert_eq!(store.read(|read| read.deleted_room(0)).await.unwrap(), Some(lab.key));
     purge(store, lab.key).await;
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn use_all(store: &Store) {
 }
 
 async fn purge(store: &Store) {
-    while let Some(room) = store.read(|read| read.deleted_room()).await.unwrap() {
+    while let Some(room) = store.read(|read| read.deleted_room(0)).await.unwrap() {
         store.write(move |tx| tx.purge_room(room)).await.unwrap();
     }
 }

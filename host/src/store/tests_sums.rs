@@ -207,7 +207,7 @@ fn settle_one(tx: &mut Tx<'_>, random: &mut StdRng) -> Result<()> {
 }
 
 fn purge_one(tx: &mut Tx<'_>) -> Result<()> {
-    let room = tx.read().deleted_room()?;
+    let room = tx.read().deleted_room(0)?;
     room.map_or(Ok(()), |room| tx.purge_room(room).map(drop))
 }
 
@@ -275,7 +275,7 @@ async fn sums_stay_true_through_the_deeds_of_all_slices() {
         }
     }
     assert!(done > 2000, "most deeds were done: {done}");
-    while store.read(|read| read.deleted_room()).await.unwrap().is_some() {
+    while store.read(|read| read.deleted_room(0)).await.unwrap().is_some() {
         store.write(purge_one).await.unwrap();
     }
     check(&store, usize::MAX).await;

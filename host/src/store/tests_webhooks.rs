@@ -259,12 +259,14 @@ async fn five_days_of_failures_disable_an_endpoint_and_one_success_forgives() {
 async fn last_event_of_a_room_outlives_its_endpoints() {
     let Fixture { store, mut handed, room, .. } = fixture().await;
     store.with_slots(|slots| slots.close("webhook"));
-    webhook(&store, room, "*").await;
+    let lane = webhook(&store, room, "*").await.id.to_string();
+    store.write(move |tx| tx.pause("webhook", &lane, "me", "of an endpoint that goes")).await.unwrap();
     for text in 0..250 {
         post(&store, room, &text.to_string()).await;
     }
     store.write(move |tx| tx.record(Some(room.key), Kind::RoomDeleted, |_| "{}".into())).await.unwrap();
     assert_eq!((counted(&store, Count::Webhooks).await, counted(&store, Count::ActiveWebhooks).await), (0, 0));
+    assert_eq!(store.read(|read| read.pauses()).await.unwrap(), []);
     open(&store, 1);
     for _ in 0..10 {
         store.write(|tx| tx.claim_due("webhook", 64)).await.unwrap();

@@ -4,6 +4,7 @@ use super::handed::EndedTurn;
 use super::messages::{Draft, Parent, Posted};
 use super::queue::{End, Held};
 use super::rooms::{RoomKind, RoomRef};
+use super::turn_windows::refusals;
 use super::turns::{KIND, Refusal, TAKEN, Terms, turn_allowed};
 use super::{Actor, Deed, State, Tx, sql_error};
 use crate::clock;
@@ -112,7 +113,7 @@ impl Tx<'_> {
     /// Tells somebody that they are not heard, once a minute.
     pub(super) fn refuse(&mut self, refusal: &Refusal, room: &RoomRef, lane: &str, posted: &Posted) -> Result<()> {
         let Refusal { instance, speaker, person, text } = refusal;
-        if self.begin_in_window(instance, &format!("refused:{lane}:{person}"), 1)?.is_err() {
+        if self.begin_in_window(instance, &refusals(lane, person), 1)?.is_err() {
             return Ok(());
         }
         let metadata = json!({ "agent": instance, "refusal": true });

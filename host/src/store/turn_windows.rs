@@ -2,12 +2,19 @@
 
 use super::jobs::Claim;
 use super::turns::{KIND, Terms};
-use super::{State, Tx, sql_error};
+use super::{Read, State, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::Result;
 use rusqlite::{OptionalExtension, Row, params};
 
 const MINUTE: Micros = 60_000_000;
+/// Windows that one write removes.
+const STEP: i64 = 500;
+
+/// Where the refusals of one person in a lane are counted.
+pub(super) fn refusals(lane: &str, person: &str) -> String {
+    format!("refused:{lane}:{person}")
+}
 
 /// The window of a lane after one more turn has begun, as its begin and its count; `Err`: it is full until then.
 fn next_window(known: Option<(Micros, u32)>, most: u32, now: Micros) -> Result<(Micros, u32), Micros> {
@@ -49,7 +56,7 @@ impl Tx<'_> {
 
     /// Counts one more in the lane's minute; `Err`: the minute is full until then.
     pub(super) fn begin_in_window(&mut self, instance: &str, lane: &str, most: u32) -> Result<Result<(), Micros>> {
-        let sql = "select began, turns from turn_windows where instance = ?1 and lane = ?2";
+        let sql = "select began, turns from turn_windows where lane = ?2 and instance = ?1";
         let mut statement = self.prepare(sql)?;
         let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let known = statement.query_row([instance, lane], row).optional().map_err(sql_error)?;
@@ -59,10 +66,37 @@ impl Tx<'_> {
         };
         self.execute(
             "insert into turn_windows (instance, lane, began, turns) values (?1, ?2, ?3, ?4)
-             on conflict (instance, lane) do update set began = excluded.began, turns = excluded.turns",
+             on conflict (lane, instance) do update set began = excluded.began, turns = excluded.turns",
             params![instance, lane, began, turns],
         )?;
         Ok(Ok(()))
+    }
+
+    /// Those of a lane that ends, with the refusals there: they name people.
+    pub(super) fn forget_windows(&self, lane: &str) -> Result<()> {
+        self.execute("delete from turn_windows where lane = ?1", [lane])?;
+        let sql = "delete from turn_windows where lane > ?1 and lane < ?2";
+        self.execute(sql, [format!("refused:{lane}:"), format!("refused:{lane};")]).map(drop)
+    }
+
+    /// Somebody's refusals in a lane that goes on.
+    pub(super) fn forget_refusals(&self, lane: &str, person: &str) -> Result<()> {
+        self.execute("delete from turn_windows where lane = ?1", [refusals(lane, person)]).map(drop)
+    }
+
+    /// Removes some windows that are over. Answers whether there may be more.
+    pub fn sweep_windows(&mut self) -> Result<bool> {
+        let sql = "delete from turn_windows where (lane, instance) in (
+                       select lane, instance from turn_windows where began < ?1 order by began limit ?2)";
+        Ok(self.execute(sql, [clock::now() - MINUTE, STEP])? as i64 == STEP)
+    }
+}
+
+impl Read<'_> {
+    /// Whether windows are over that nobody has removed.
+    pub fn has_old_windows(&self) -> Result<bool> {
+        let sql = "select exists (select 1 from turn_windows where began < ?1)";
+        Ok(self.number(sql, [clock::now() - MINUTE])? == 1)
     }
 }
 

@@ -206,16 +206,9 @@ impl Tx<'_> {
 
     /// Flushes some of what waits for an endpoint that is gone or disabled; false when nothing is left.
     pub fn flush_webhook(&mut self, id: WebhookId) -> Result<bool> {
-        let sql = "update queue set state = 'flushed', runnable = 0, finished_at = ?3 where key in (
-                       select key from queue where instance = 'webhook' and lane = ?1 and state = 'pending'
-                              and state in ('pending', 'processing') and payload not like ?4 order by key limit ?2)";
-        let flushed = self.execute(sql, params![id.to_string(), STEP, clock::now(), LAST])? as i64;
-        if flushed > 0 {
-            self.count(INSTANCE, State::Pending.name(), -flushed);
-            self.count(INSTANCE, State::Flushed.name(), flushed);
-            self.advance(INSTANCE, &id.to_string())?;
-        }
-        Ok(flushed == STEP)
+        let sql = "select key, state, instance, lane from queue where instance = 'webhook' and lane = ?1 and state = 'pending'
+                          and state in ('pending', 'processing') and payload not like ?3 order by key limit ?2";
+        Ok(self.flush_found(sql, params![id.to_string(), STEP, LAST], None)? as i64 == STEP)
     }
 
     /// A claimed job whose endpoint is gone or disabled is flushed, and what waits behind it.

@@ -172,6 +172,8 @@ impl Tx<'_> {
         self.tally(Count::Webhooks, -1);
         self.tally(Count::ActiveWebhooks, -i64::from(row.active));
         self.forget_endpoints(row.room);
+        // Its last word is not held back by a pause that nobody can see the sense of any more.
+        self.execute("delete from queue_pauses where lane = ?1", [row.id.to_string()])?;
         self.flush_webhook(row.id)?;
         Ok(())
     }
