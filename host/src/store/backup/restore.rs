@@ -1,7 +1,7 @@
 //! A backup in the store's place. What was there is moved aside as a whole, so that nothing is lost by taking the wrong one.
 
 use super::{
-    BESIDE, Named, Step, Unfinished, copy, copy_contents, failed, folder_of, named_after, parent, remove,
+    BESIDE, Named, Part, Step, copy, copy_contents, failed, folder_of, named_after, parent, remove,
     remove_folder, sync,
 };
 use crate::error::{Error, Result};
@@ -31,16 +31,16 @@ pub fn restore(file: &Path, store: &Path, force: bool, progress: &mut dyn FnMut(
         let text = format!("there is a store at {store} already; --force moves it aside, to {store}{ASIDE}");
         return Err(Error::Conflict(text));
     }
-    let unfinished = Unfinished::new(store)?;
-    let named: Named = copy(file, &unfinished.file, progress)?;
-    let copied = copy_contents(&folder_of(file), &unfinished.folder, &named, progress)?;
+    let part = Part::begin(store)?;
+    let named: Named = copy(file, &part.file, progress)?;
+    let copied = copy_contents(&folder_of(file), &part.folder, &named, progress)?;
     let contents = store.with_file_name("files");
     let moved = || {
         move_aside(store, there)?;
-        if unfinished.folder.is_dir() {
-            fs::rename(&unfinished.folder, &contents)?;
+        if part.folder.is_dir() {
+            fs::rename(&part.folder, &contents)?;
         }
-        fs::rename(&unfinished.file, store)?;
+        fs::rename(&part.file, store)?;
         sync(parent(store))
     };
     moved().map_err(|error: io::Error| failed(store, &error))?;
