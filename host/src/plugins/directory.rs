@@ -39,7 +39,8 @@ fn missing(directory: &Path, library: &str) -> String {
     let is_debug = directory.components().next_back().is_some_and(|name| name.as_os_str() == "debug");
     let release = if is_debug { "" } else { " --release" };
     format!(
-        "no lib{library}.so in {}: build it with `cargo build{release} -p {library}`, or name its folder in [plugins] directory",
+        "no lib{library}.so in {}: install or copy it there, or name its folder in [plugins] directory; in its source tree, \
+         `cargo build{release} -p {library}` builds it",
         directory.display()
     )
 }
@@ -94,7 +95,8 @@ mod tests {
         let release = folder.path().join("release");
         fs::create_dir(&release).unwrap();
         let reason = find(&release, "web_chat").unwrap_err();
-        assert!(reason.starts_with("no libweb_chat.so in ") && reason.contains("`cargo build --release -p web_chat`"));
+        assert!(reason.starts_with("no libweb_chat.so in ") && reason.contains("install or copy it there"), "{reason}");
+        assert!(reason.ends_with("in its source tree, `cargo build --release -p web_chat` builds it"), "{reason}");
         assert!(missing(&folder.path().join("debug"), "x").contains("`cargo build -p x`"));
     }
 
