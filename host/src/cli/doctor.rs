@@ -14,6 +14,7 @@ use super::watching_args::Doctor;
 use super::{check, wait};
 use crate::config::{Loaded, Mistake};
 use crate::error::Result;
+use crate::store::backup::refuse_cut_off;
 use serde_json::{Value, json};
 
 /// How bad something is.
@@ -125,6 +126,13 @@ fn mistaken(findings: &mut Findings, mistakes: &[Mistake], view: &View) {
 /// The store, the disk below it, and the host that has it or could have it. Answers the pid of one that runs.
 async fn surroundings(findings: &mut Findings, loaded: &Loaded, thorough: bool, view: &View) -> Option<u32> {
     let config = &loaded.config;
+    if let Err(error) = refuse_cut_off(&config.store.path) {
+        // Nothing below can be seen before that.
+        let advice = format!("`{}` finishes it as well", view.command("serve"));
+        findings.problem("store", error.to_string(), advice);
+        machine::disk(findings, config);
+        return None;
+    }
     let found = find(config).await;
     match &found {
         Err(error) => findings.problem(

@@ -5,6 +5,7 @@ use super::client::Client;
 use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
+use crate::store::backup::refuse_cut_off;
 use crate::store::lock::{self, Holder, Lock, TakeError};
 use crate::store::slots::Retries;
 use crate::store::{Options, Store};
@@ -45,8 +46,10 @@ pub(super) async fn find(config: &Config) -> Result<Found> {
         return Ok(Found::NoStore);
     }
     match take(path).await? {
-        Ok(_) if !has_content(path)? => Ok(Found::NoStore),
-        Ok(lock) => Ok(Found::Rest(lock)),
+        Ok(lock) => {
+            refuse_cut_off(path)?;
+            Ok(if has_content(path)? { Found::Rest(lock) } else { Found::NoStore })
+        }
         Err(holder) => Ok(Found::Host(Client::new(holder, &token(config)?)?)),
     }
 }

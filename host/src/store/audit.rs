@@ -1,10 +1,10 @@
 //! The record of operators' deeds: who did what, from where, and what came of it. It is written in the deed's own transaction where that
 //! has one.
 
-use super::{Read, Tx, sql_error};
+use super::{Read, Tx, prepare, sql_error};
 use crate::clock::Micros;
 use crate::error::Result;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 /// Deeds that are kept; the oldest go.
@@ -63,18 +63,24 @@ impl Deed {
 
 impl Tx<'_> {
     pub fn audit(&mut self, deed: &Deed) -> Result<()> {
-        let subject: String = deed.subject.chars().take(SUBJECT).collect();
-        let detail = deed.detail.to_string();
-        let detail = if detail.len() > DETAIL { "{\"left_out\":\"too long\"}" } else { &detail };
-        let outcome = if deed.was_done { "done" } else { "refused" };
         let now = self.stamp();
-        self.execute(
-            "insert into audit (at, actor, origin, action, subject, outcome, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome, detail],
-        )?;
-        let newest = self.connection.last_insert_rowid();
-        self.execute("delete from audit where key <= ?1", [newest - KEPT]).map(drop)
+        record(self.connection, now, deed)
     }
+}
+
+/// Also in a store that nobody has open as one.
+pub(super) fn record(connection: &Connection, now: Micros, deed: &Deed) -> Result<()> {
+    let subject: String = deed.subject.chars().take(SUBJECT).collect();
+    let detail = deed.detail.to_string();
+    let detail = if detail.len() > DETAIL { "{\"left_out\":\"too long\"}" } else { &detail };
+    let outcome = if deed.was_done { "done" } else { "refused" };
+    let sql =
+        "insert into audit (at, actor, origin, action, subject, outcome, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome, detail];
+    prepare(connection, sql).and_then(|mut insert| insert.execute(values)).map_err(sql_error)?;
+    let oldest = [connection.last_insert_rowid() - KEPT];
+    let delete = prepare(connection, "delete from audit where key <= ?1");
+    delete.and_then(|mut delete| delete.execute(oldest)).map(drop).map_err(sql_error)
 }
 
 impl Read<'_> {

@@ -4,8 +4,10 @@
 
 mod part;
 mod restore;
+mod swap;
 
-pub use restore::{Restored, restore};
+pub use restore::{Doubt, Restored, Wishes, restore};
+pub use swap::{finish, refuse_cut_off};
 
 use super::blobs::{Hash, folder_of, hex, named_after};
 use super::{Read, migrate, sql_error};
@@ -68,6 +70,7 @@ pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(S
     if fs::canonicalize(store).is_ok_and(|store| fs::canonicalize(file).is_ok_and(|file| file == store)) {
         return Err(Error::Conflict(format!("{} is the store itself; name another file", file.display())));
     }
+    refuse_cut_off(file)?;
     let contents = named_after(file, ".files");
     let there = [file, &contents].into_iter().find(|path| path.symlink_metadata().is_ok());
     if let Some(there) = there.filter(|_| !force) {
@@ -85,6 +88,7 @@ pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(S
 
 /// One moment of the store, whole and checked.
 fn copy(store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> Result<Named> {
+    refuse_cut_off(store)?;
     let unread = |error: Error| Error::Unavailable(format!("cannot read the store {}: {error}", store.display()));
     let source = open_for_reading(store).map_err(unread)?;
     // All of it is read in one transaction: whatever is written meanwhile, the copy is of this moment.

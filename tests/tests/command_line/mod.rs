@@ -11,6 +11,7 @@ mod people_deeds;
 mod plugins;
 mod queue;
 mod queue_held;
+mod restore;
 mod rooms;
 mod secrets;
 mod serve;
