@@ -176,6 +176,7 @@ impl Turn<'_> {
             self.forgive(&member.slot.name);
         }
         manager.launch(coming.iter()).await;
+        manager.sweep_copies();
         moves
     }
 
@@ -187,6 +188,7 @@ impl Turn<'_> {
         member.slot.remake(spec.clone());
         self.forgive(name);
         self.manager.launch([member].into_iter()).await;
+        self.manager.sweep_copies();
         true
     }
 
