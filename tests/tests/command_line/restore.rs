@@ -77,6 +77,26 @@ async fn restores_one_after_the_other_each_keep_what_was_there() {
     let contents = |name: &str| names(&data.join(name)).iter().filter(|name| name.len() == 2).count();
     assert_eq!(contents("arcuate.db.before-restore.files"), 2);
     assert_eq!((contents("arcuate.db.before-restore-2.files"), contents("files")), (1, 1));
+    let back = ["restore", "data/arcuate.db.before-restore", "--force", "--json"];
+    assert_eq!(arcuate(host.setup(), &back).json()["contents"], 2);
+    assert_eq!(said(&host.store()), ["one", "two", "three"]);
+    fs::copy(host.folder().join("first.db"), data.join("arcuate.db.part")).expect("a copy");
+    arcuate(host.setup(), &["restore", "data/arcuate.db.part", "--force"]).refused(1, &["take the backup itself"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_of_an_earlier_version_can_be_paused_too() {
+    for name in ["store_1.db", "store_2.db"] {
+        let setup = Setup::new("");
+        setup.write_config();
+        let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name);
+        let restored = arcuate(&setup, &["restore", &old.display().to_string(), "--paused", "--json"]).json();
+        let paused = restored["paused"].as_array().expect("a list").len();
+        assert_eq!(paused > 0, restored["uncertain"] != 0, "{restored}");
+        let host = setup.start().await;
+        let held = host.operator().get("/api/v1/admin/queue/paused").await.ok();
+        assert_eq!(held["paused"].as_array().map(Vec::len), Some(paused), "{held}");
+    }
 }
 
 /// The host's folder as it was, and a restore in it that is killed before its n-th renaming. None: it got through.

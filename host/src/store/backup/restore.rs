@@ -2,7 +2,7 @@
 //! taking the wrong backup, however often. What the backup has open may have been done since it was taken, so all of it is in doubt.
 
 use super::swap::{Swap, finish, plan_of};
-use super::{Named, Part, Step, copy, copy_contents, failed, folder_of};
+use super::{Named, Part, Step, copy, copy_contents, failed, folder_of, part};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::store::{Actor, Deed, audit, migrate, pauses, sql_error};
@@ -50,6 +50,7 @@ pub struct Doubt {
 
 /// Copies the backup `file` to `store`, whose lock the caller has.
 pub fn restore(file: &Path, store: &Path, wishes: &Wishes, progress: &mut dyn FnMut(Step)) -> Result<Restored> {
+    refuse_part(file, store)?;
     let finished = finish(store)?;
     let swap = Swap::of(store).map_err(|error| failed(store, &error))?;
     if store.metadata().is_ok_and(|found| found.len() > 0) && !wishes.force {
@@ -68,6 +69,18 @@ pub fn restore(file: &Path, store: &Path, wishes: &Wishes, progress: &mut dyn Fn
     swap.carry_out(store)?;
     let aside = swap.moves_something().then(|| swap.aside(store));
     Ok(Restored { seq: copied.seq, contents: copied.contents, missing: copied.missing, aside, finished, doubt })
+}
+
+/// What an earlier one left unfinished makes room for this one's copy.
+fn refuse_part(file: &Path, store: &Path) -> Result<()> {
+    let part = part::file_of(store);
+    if !file.canonicalize().is_ok_and(|file| part.canonicalize().is_ok_and(|part| part == file)) {
+        return Ok(());
+    }
+    let file = file.display();
+    Err(Error::Conflict(format!(
+        "{file} is what an unfinished restore left, and would be replaced; take the backup itself"
+    )))
 }
 
 fn taken(store: &Path, swap: &Swap, finished: Option<&Path>) -> String {
