@@ -55,6 +55,7 @@ mod limits;
 mod monitoring;
 mod packaging;
 mod people;
+mod plugins_copies;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;
