@@ -9,6 +9,13 @@ if ! cargo deb --version >/dev/null 2>&1; then
 fi
 # The host and the plugins that are shipped with it, in one go.
 cargo build --release --locked
+# What the program says of itself, from nothing older.
+rm -rf target/manual target/completions
+mkdir -p target/completions
+target/release/arcuate man --output target/manual
+for shell in bash zsh fish; do
+    target/release/arcuate completions "$shell" >"target/completions/arcuate.$shell"
+done
 package=$(cargo deb --package arcuate --no-build --locked | tail -n 1)
 dpkg-deb --info "$package"
 dpkg-deb --contents "$package"

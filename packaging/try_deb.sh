@@ -39,6 +39,12 @@ shows StatusText | grep 'listening on'
 asks /ready | grep '"status":"ready"'
 says first && hears first
 arcuate plugins list
+echo "-- with its manual, its completions, and what its pages lead to"
+# Of the package, since a machine may be told to install no manuals and no pages.
+dpkg-deb --contents /root/package.deb >/root/contents
+for path in man/man1/arcuate.1 bash-completion/completions/arcuate doc/arcuate/{LICENSE,docs/operators.md,examples/monitoring/alerts.yml}; do
+    grep -F "./usr/share/$path" /root/contents
+done
 echo "-- killed, and started again by systemd"
 kill -KILL "$(shows MainPID)"
 until [ "$(shows NRestarts)" = 1 ] && [ "$(shows ActiveState)" = active ]; do sleep 0.2; done

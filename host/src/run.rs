@@ -15,11 +15,13 @@ use crate::metrics::Metrics;
 use crate::plugins::{Api, InstanceStatus, Manager, wrong_targets_at_rest};
 use crate::queue::{self, Queue, Watcher};
 use crate::state::{App, Limits, Parts};
+use crate::store::backup;
 use crate::store::lock::Lock;
 use crate::store::slots::Retries;
 use crate::store::{Actor, Options, Store};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,7 +38,7 @@ pub struct Started {
     pub plugins: Vec<InstanceStatus>,
     pub warnings: Vec<String>,
     /// Where the operator's token is kept, unless the config has it.
-    pub token_path: Option<std::path::PathBuf>,
+    pub token_path: Option<PathBuf>,
 }
 
 /// Runs until `shutdown`. `started` is called once, when requests are served and each plugin has come up or said why not.
@@ -62,6 +64,7 @@ pub async fn run(
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut lock = Lock::take(&config.store.path)?;
+    let restored = backup::finish(&config.store.path)?;
     lock.announce(&format!("http://{}", reachable(address)))?;
     let admin_token = auth::admin_token(config.auth.admin_token.expose(), &config.store.path)?;
     let options = Options {
@@ -121,7 +124,12 @@ pub async fn run(
     started(&Started {
         address,
         plugins: manager.states(),
-        warnings: unrouted(&config, &manager).into_iter().chain(nobody_enters(&config, &app)).collect(),
+        warnings: restored
+            .map(restored_text)
+            .into_iter()
+            .chain(unrouted(&config, &manager))
+            .chain(nobody_enters(&config, &app))
+            .collect(),
         token_path: config.auth.admin_token.is_empty().then(|| auth::token_path(&config.store.path)),
     });
 
@@ -181,6 +189,10 @@ pub fn unrouted(config: &Config, manager: &Manager) -> Vec<String> {
         })
     });
     silent.map(|instance| unrouted_text(&instance.name)).collect()
+}
+
+fn restored_text(aside: PathBuf) -> String {
+    format!("a restore that was cut off is finished now; the store from before it is {}", aside.display())
 }
 
 /// Token mode on a store without tokens lets the operator in and nobody else.

@@ -1,13 +1,10 @@
 //! A disk that fails when it is told to: the host's writes and syncs of its store go through `tests/fixtures/faulty_disk.c`.
 
-use crate::artifacts::artifacts;
 use crate::host::Setup;
-use crate::skip::skipped;
+use crate::preload;
 use rustix::io::Errno;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// What fails.
@@ -27,8 +24,7 @@ pub struct FaultyDisk {
 impl FaultyDisk {
     /// None where nothing can be compiled, which is then told under the test's name.
     pub fn new(test: &str) -> Option<Self> {
-        static LIBRARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let library = LIBRARY.get_or_init(compile).clone().map_err(|why| skipped(test, &why)).ok()?;
+        let library = preload::library("faulty_disk", test)?;
         Some(Self { folder: tempfile::tempdir().expect("a temporary folder"), library })
     }
 
@@ -56,20 +52,4 @@ impl FaultyDisk {
     fn orders(&self) -> PathBuf {
         self.folder.path().join("orders")
     }
-}
-
-fn compile() -> Result<PathBuf, String> {
-    let folder = artifacts().program("arcuate").parent().expect("a program lies in a folder");
-    // Test runs beside each other compile the same, and each puts it there whole.
-    let (library, draft) =
-        (folder.join("libfaulty_disk.so"), folder.join(format!("faulty_disk.{}", std::process::id())));
-    let mut command = Command::new("cc");
-    command.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&draft);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/faulty_disk.c")).arg("-ldl");
-    let output = command.output().map_err(|error| format!("it needs a C compiler, cc: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cc: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    fs::rename(draft, &library).map_err(|error| error.to_string())?;
-    Ok(library)
 }

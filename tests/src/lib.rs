@@ -15,6 +15,7 @@ pub mod letta;
 mod machine;
 pub mod php;
 pub mod ports;
+pub mod preload;
 pub mod raw;
 pub mod receiver;
 pub mod recorder;

@@ -57,6 +57,7 @@ mod monitoring;
 mod packaging;
 mod people;
 mod people_end;
+mod plugins_copies;
 mod plugins_failures;
 mod plugins_files;
 mod plugins_life;

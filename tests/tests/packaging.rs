@@ -2,6 +2,7 @@
 
 use arcuate_tests::host::Setup;
 use arcuate_tests::skip::skipped;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -117,9 +118,85 @@ fn package_has_the_host_each_plugin_and_the_configuration_as_a_conffile() {
     assert_eq!(conffile, Some("/etc/arcuate/config.toml"));
     // What is not generated must be there, or the build of the package fails.
     for asset in assets.iter().filter_map(|asset| asset.as_array()?.get(0)?.as_str()) {
-        let path = root().join("host").join(asset.replace("*.md", ""));
-        assert!(asset.contains("target/release") || path.exists(), "{asset}");
+        let (folder, _) = asset.split_once('*').unwrap_or((asset, ""));
+        assert!(asset.contains("target/") || root().join("host").join(folder).exists(), "{asset}");
     }
+}
+
+/// Each file of the package and where it goes, folders and wildcards as the files that they stand for.
+fn package() -> BTreeMap<PathBuf, PathBuf> {
+    let manifest = toml("host/Cargo.toml");
+    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().expect("assets");
+    let mut package = BTreeMap::new();
+    for asset in assets.iter().filter_map(|asset| asset.as_array()) {
+        let [from, to] = [0, 1].map(|index| asset.get(index).and_then(|value| value.as_str()).expect("a text"));
+        let from = root().join("host").join(from);
+        let (folder, pattern) = (from.parent().expect("a folder"), from.file_name().and_then(|name| name.to_str()));
+        let Ok(entries) = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>()) else {
+            continue;
+        };
+        let fits = |name: &str| match pattern.expect("a name").split_once('*') {
+            Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+            None => Some(name) == pattern,
+        };
+        for entry in entries.iter().filter(|entry| entry.file_name().to_str().is_some_and(fits)) {
+            let place = if to.ends_with('/') { Path::new(to).join(entry.file_name()) } else { to.into() };
+            package.insert(place, entry.path());
+        }
+    }
+    package
+}
+
+#[test]
+fn pages_of_the_package_lead_to_what_is_in_it() {
+    let package = package();
+    let mut lost = Vec::new();
+    for (place, source) in package.iter().filter(|(place, _)| place.extension().is_some_and(|ending| ending == "md")) {
+        let page = fs::read_to_string(source).expect("a page");
+        let targets = page.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        // The sources of plugins are for those who have the sources.
+        let near =
+            targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains("/plugins/"));
+        for target in near {
+            let mut led = place.parent().expect("a folder").to_owned();
+            for part in Path::new(target) {
+                if part == ".." {
+                    led.pop();
+                } else {
+                    led.push(part);
+                }
+            }
+            if !package.contains_key(&led) && !package.keys().any(|place| place.starts_with(&led)) {
+                lost.push(format!("{}: {target}", place.display()));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "{lost:#?}");
+    let docs = Path::new("usr/share/doc/arcuate");
+    for name in ["LICENSE", "examples/monitoring/alerts.yml", "examples/monitoring/dashboard.json", "docs/operators.md"]
+    {
+        assert!(package.contains_key(&docs.join(name)), "{name}");
+    }
+}
+
+#[test]
+fn package_has_the_manual_and_completions_that_its_script_makes() {
+    let (manifest, script) = (toml("host/Cargo.toml"), text("packaging/build_deb.sh"));
+    let deb = &manifest["package"]["metadata"]["deb"];
+    let assets = deb["assets"].to_string();
+    for (place, command) in [
+        ("usr/share/man/man1/", "arcuate man --output target/manual"),
+        ("usr/share/bash-completion/completions/arcuate", "for shell in bash zsh fish"),
+        ("usr/share/zsh/vendor-completions/_arcuate", "arcuate completions \"$shell\""),
+        ("usr/share/fish/vendor_completions.d/arcuate.fish", "target/completions/arcuate.$shell"),
+    ] {
+        assert!(assets.contains(place) && script.contains(command), "{place}");
+    }
+    assert!(!deb["maintainer"].as_str().expect("a maintainer").contains("localhost"));
+    let unit = text("packaging/arcuate.service");
+    let pages = unit.lines().find_map(|line| line.strip_prefix("Documentation=")).expect("its pages");
+    let page = pages.split(' ').find_map(|page| page.strip_prefix("file:///")).expect("a page");
+    assert!(package().contains_key(Path::new(page)), "{page}");
 }
 
 #[test]

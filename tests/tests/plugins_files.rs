@@ -47,7 +47,7 @@ async fn assert_rejected(workshop: Workshop, reason: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn library_that_is_missing_is_rejected_saying_what_to_run() {
     let workshop = Workshop::new().instance("odd", "odd", "");
-    assert_rejected(workshop, "build it with `cargo build --release -p odd`").await;
+    assert_rejected(workshop, "in its source tree, `cargo build --release -p odd` builds it").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

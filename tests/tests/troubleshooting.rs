@@ -50,6 +50,9 @@ fn said(command: &mut Command, folder: &Path) -> String {
     text()
 }
 
+/// The plan of a restore that has come to its end.
+const NOTHING_MOVES: &[u8] = br#"{"aside":".before-restore","files":[],"contents":false,"own_folder":false}"#;
+
 /// A start that goes wrong.
 struct Start {
     setup: Setup,
@@ -126,6 +129,9 @@ fn provoked() -> Vec<(String, &'static str)> {
     provoke(Start::new("").folder("data/arcuate.db"), "the store cannot be written");
     provoke(Start::new("").file("data/arcuate.db", &b"no database ".repeat(1000)), "file is damaged");
     provoke(Start::new("").database("create table recipes (name)"), "the database of another program");
+    let plan = "data/arcuate.db.restoring";
+    provoke(Start::new("").file(plan, b"{"), "and its plan");
+    provoke(Start::new("").file(plan, NOTHING_MOVES), "is gone: remove");
     let starting = Start::new("").folder("data");
     let lock = Lock::take(&starting.setup.folder().join("data/arcuate.db")).expect("the lock is free");
     provoke(starting, "does not say where it listens");
@@ -174,6 +180,8 @@ async fn provoked_on_a_store() -> Vec<(String, &'static str)> {
     list.args(["queue", "list"]);
     all.push((wait(list, host.folder()).await.expect("a command"), "has the store open, but does not answer at"));
     drop(lock);
+    fs::write(host.folder().join("data/arcuate.db.restoring"), NOTHING_MOVES).expect("a plan");
+    all.push((wait(again(&host), host.folder()).await.expect("a start"), "a restore that was cut off is finished"));
     let store = Connection::open(host.store()).expect("the store");
     store.execute_batch("begin immediate").expect("the lock of the database");
     all.push((wait(again(&host), host.folder()).await.expect("a start"), "another program keeps the store locked"));

@@ -3,14 +3,13 @@
 
 use super::progress::Progress;
 use super::report::complain;
-use super::session::{AtRest, refuse_second_host};
+use super::session::refuse_second_host;
 use super::view::{View, counted};
 use super::watching_args::{Backup, Restore};
 use crate::admin::at_the_command_line;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::store::Deed;
-use crate::store::backup::{self as copies, Step};
+use crate::store::backup::{self as copies, Doubt, Restored, Step, Wishes};
 use crate::store::lock::{Lock, TakeError, path_of};
 use serde_json::json;
 use std::path::Path;
@@ -18,6 +17,7 @@ use std::time::Instant;
 
 pub(super) async fn backup(command: &Backup, config: &Config, view: &View) -> Result<String> {
     let (store, begun) = (&config.store.path, Instant::now());
+    copies::refuse_cut_off(store)?;
     if !store.exists() {
         let text = format!("there is no store at {} yet, so there is nothing to back up", store.display());
         return Err(Error::Unavailable(text));
@@ -66,14 +66,17 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
         let failed = |error| Error::Unavailable(format!("cannot make the folder {}: {error}", folder.display()));
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    let lock = Lock::take(store)?;
+    let _lock = Lock::take(store)?;
     let mut progress = Progress::new(view);
-    let restored = copies::restore(&command.file, store, command.force, &mut |step| tell(&mut progress, step));
+    let wishes = Wishes {
+        force: command.force,
+        paused: command.paused,
+        actor: at_the_command_line(),
+        name: shown(&command.file),
+    };
+    let restored = copies::restore(&command.file, store, &wishes, &mut |step| tell(&mut progress, step));
     drop(progress);
     let restored = restored?;
-    // In the record that came with the backup.
-    let deed = Deed::done(&at_the_command_line(), "store.restore", shown(&command.file), json!({}));
-    AtRest::record(config, lock, deed).await;
     missing(restored.missing, &format!("not in {}.files, which belongs to the backup", shown(&command.file)), view);
     if view.json {
         return Ok(View::json(&json!({
@@ -82,14 +85,34 @@ pub(super) async fn restore(command: &Restore, config: &Config, view: &View) -> 
             "contents": restored.contents,
             "missing": restored.missing,
             "aside": restored.aside.as_deref().map(shown),
+            "finished": restored.finished.as_deref().map(shown),
+            "uncertain": restored.doubt.jobs,
+            "paused": restored.doubt.paused,
         })));
     }
+    Ok(told(store, &restored, view))
+}
+
+fn told(store: &Path, restored: &Restored, view: &View) -> String {
     let contents = counted(restored.contents, "file");
     let mut text = format!("{}: everything up to event {}, with {contents}\n", shown(store), restored.seq);
+    if let Some(before) = &restored.finished {
+        text += &format!("an earlier restore had been cut off; the store from before it is {} now\n", shown(before));
+    }
     if let Some(aside) = &restored.aside {
         text += &format!("the store that was there is {} now\n", shown(aside));
     }
-    Ok(text)
+    let Doubt { jobs, paused } = &restored.doubt;
+    if *jobs > 0 {
+        let jobs = counted(*jobs, "job");
+        text += &format!("{jobs} open in the backup, perhaps done since: marked uncertain, and run again");
+        text += if paused.is_empty() { " at the next start\n" } else { " once resumed\n" };
+    }
+    for plugin in paused {
+        let resume = view.command(&format!("queue resume --plugin {plugin}"));
+        text += &format!("{plugin} is paused until `{resume}`\n");
+    }
+    text
 }
 
 /// The JSON has it already.

@@ -15,6 +15,7 @@ use super::watching_args::Doctor;
 use super::{check, wait};
 use crate::config::{Loaded, Mistake};
 use crate::error::Result;
+use crate::store::backup::refuse_cut_off;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -133,6 +134,13 @@ async fn surroundings(
     view: &View,
 ) -> Option<u32> {
     let config = &loaded.config;
+    if let Err(error) = refuse_cut_off(&config.store.path) {
+        // Nothing below can be seen before that.
+        let advice = format!("`{}` finishes it as well", view.command("serve"));
+        findings.problem("store", error.to_string(), advice);
+        machine::disk(findings, config);
+        return None;
+    }
     let found = find(config).await;
     match &found {
         Err(unfound) => findings.problem("host", unfound.to_string(), what_to_do(unfound)),

@@ -6,6 +6,7 @@ use super::report::complain;
 use crate::auth;
 use crate::config::{Config, Durability};
 use crate::error::{Error, Result};
+use crate::store::backup::refuse_cut_off;
 use crate::store::lock::{self, Holder, Lock, TakeError};
 use crate::store::slots::Retries;
 use crate::store::{Deed, Options, Store};
@@ -59,8 +60,10 @@ pub(super) async fn find(config: &Config) -> std::result::Result<Found, Unfound>
         return Ok(Found::NoStore);
     }
     match take(path).await? {
-        Ok(_) if !has_content(path).map_err(Unfound::Store)? => Ok(Found::NoStore),
-        Ok(lock) => Ok(Found::Rest(lock)),
+        Ok(lock) => {
+            refuse_cut_off(path).map_err(Unfound::Store)?;
+            Ok(if has_content(path).map_err(Unfound::Store)? { Found::Rest(lock) } else { Found::NoStore })
+        }
         Err(holder) => client(holder, config).map(Found::Host).map_err(Unfound::Token),
     }
 }

@@ -65,9 +65,12 @@ pub(super) struct Backup {
 pub(super) struct Restore {
     /// What `backup` wrote
     pub file: PathBuf,
-    /// Replaces the store that is there
+    /// Moves the store that is there aside
     #[arg(long)]
     pub force: bool,
+    /// Pauses plugins with open jobs until you resume them
+    #[arg(long)]
+    pub paused: bool,
 }
 
 #[derive(Debug, Args)]
@@ -127,9 +130,13 @@ Example:
   arcuate restore /var/backups/arcuate-monday.db
 
 Puts a backup where [store] path says; no host may run there. A store that is
-there already is kept unless --force is given.
-JSON: {store, seq, contents, missing, aside}; aside is where the store is that
-was there before, or null";
+there already stays unless --force is given, which moves it aside: to
+STORE.before-restore, or with -2, -3 where that is taken. Nothing is removed.
+Jobs that were open in the backup may have been done since: they are marked
+uncertain, and run again at the next start, or with --paused once you resume.
+JSON: {store, seq, contents, missing, aside, finished, uncertain, paused};
+aside is where the earlier store is, finished the same of an earlier restore
+that had been cut off, uncertain how many jobs were open";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -224,6 +224,7 @@ impl Turn<'_> {
         manager.members.store(Arc::new(new));
         manager.warn(&directory);
         self.bring(coming, &mut moves).await;
+        manager.sweep_copies();
         moves
     }
 
@@ -236,6 +237,7 @@ impl Turn<'_> {
         member.slot.remake(spec.clone());
         let mut moves = Moves { restarted: vec![name.into()], ..Moves::default() };
         self.bring(vec![coming], &mut moves).await;
+        self.manager.sweep_copies();
         Some(moves)
     }
 

@@ -3,7 +3,7 @@
 
 use super::inspect::examine;
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -21,7 +21,9 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Copies {
     folder: PathBuf,
-    used: Mutex<HashSet<OsString>>,
+    /// Names, and how many keep each from being swept away. Of a copy that was loaded it is for good: the code stays in this process, and
+    /// so do its bytes on the disk, with a name or without.
+    used: Mutex<HashMap<OsString, u32>>,
 }
 
 impl Copies {
@@ -42,9 +44,38 @@ impl Copies {
         let wanted = hash(source, io::sink()).map_err(obstacle)?;
         let kept = self.claim(name(library, &wanted));
         if kept.is_file() && hash(&kept, io::sink()).is_ok_and(|found| found == wanted) {
-            return examine(&kept, library).map(|_| kept).map_err(|reason| unfit(source, &reason));
+            return match examine(&kept, library) {
+                Ok(_) => Ok(kept),
+                Err(reason) => {
+                    self.release(&kept);
+                    Err(unfit(source, &reason))
+                }
+            };
         }
-        self.copy(source, library).map_err(obstacle)?
+        let copied = self.copy(source, library).map_err(obstacle);
+        self.release(&kept);
+        copied?
+    }
+
+    /// Of a copy that was not loaded after all.
+    pub(super) fn release(&self, path: &Path) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(name) = path.file_name() else { return };
+        if let Some(users) = used.get_mut(name) {
+            *users -= 1;
+            if *users == 0 {
+                used.remove(name);
+            }
+        }
+    }
+
+    /// How many copies are in use besides the `current` ones, and their bytes.
+    pub(super) fn outlived(&self, current: &HashSet<OsString>) -> (usize, u64) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let outlived = used.keys().filter(|name| !current.contains(*name));
+        outlived.fold((0, 0), |(count, bytes), name| {
+            (count + 1, bytes + fs::metadata(self.folder.join(name)).map_or(0, |found| found.len()))
+        })
     }
 
     fn copy(&self, source: &Path, library: &str) -> io::Result<Result<PathBuf, String>> {
@@ -52,28 +83,42 @@ impl Copies {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.claim(format!("lib{library}-{number}{UNFINISHED}"));
+        let copied = self.copy_by(&unfinished, source, library);
+        self.release(&unfinished);
+        copied
+    }
+
+    fn copy_by(&self, unfinished: &Path, source: &Path, library: &str) -> io::Result<Result<PathBuf, String>> {
         // A rest of an earlier process may be there, without the permission to write.
-        let _ = fs::remove_file(&unfinished);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&unfinished)?;
+        let _ = fs::remove_file(unfinished);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(unfinished)?;
         // Hashed once more: what is copied need not be what was there a moment ago.
         let hash = hash(source, file)?;
-        if let Err(reason) = examine(&unfinished, library) {
-            fs::remove_file(&unfinished)?;
+        if let Err(reason) = examine(unfinished, library) {
+            fs::remove_file(unfinished)?;
             return Ok(Err(unfit(source, &reason)));
         }
         let kept = self.claim(name(library, &hash));
-        fs::rename(&unfinished, &kept)?;
-        Ok(Ok(kept))
+        let renamed = fs::rename(unfinished, &kept);
+        if renamed.is_err() {
+            self.release(&kept);
+        }
+        renamed.map(|()| Ok(kept))
     }
 
-    /// Keeps the name from being swept away, from before there is a file of that name.
+    /// Keeps the name from being swept away until it is released, from before there is a file of that name.
     fn claim(&self, name: String) -> PathBuf {
         let path = self.folder.join(&name);
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into());
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name.into())
+            .and_modify(|users| *users += 1)
+            .or_insert(1);
         path
     }
 
-    /// Removes the copies that this process has not asked for. A library that stays mapped elsewhere loses only its name.
+    /// Removes the copies that nobody in this process uses. A library that stays mapped elsewhere loses only its name.
     pub(super) fn sweep(&self) -> io::Result<()> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -82,7 +127,7 @@ impl Copies {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             let name = entry?.file_name();
-            if name.to_str().is_some_and(is_ours) && !used.contains(&name) {
+            if name.to_str().is_some_and(is_ours) && !used.contains_key(&name) {
                 fs::remove_file(self.folder.join(name))?;
             }
         }
@@ -144,6 +189,29 @@ mod tests {
         let reason = copies.keep(&source, "x").unwrap_err();
         assert_eq!(reason, format!("the copy of {} is a text file, not a shared library", source.display()));
         assert_eq!(fs::read_dir(copies.folder()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn copies_that_were_not_loaded_are_swept_and_loaded_ones_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let copies = Copies::new(folder.path());
+        fs::create_dir(copies.folder()).unwrap();
+        let copy = |digit: &str| {
+            let path = copies.claim(name("x", &digit.repeat(DIGITS)));
+            fs::write(&path, "1234").unwrap();
+            path
+        };
+        let [loaded, current, refused] = ["a", "b", "c"].map(copy);
+        let shared = [copy("d"), copy("d")];
+        copies.release(&refused);
+        copies.release(&shared[0]);
+        copies.sweep().unwrap();
+        assert!(loaded.exists() && current.exists() && shared[1].exists() && !refused.exists());
+        copies.release(&shared[1]);
+        copies.sweep().unwrap();
+        assert!(!shared[1].exists());
+        let current = HashSet::from([current.file_name().unwrap().to_owned()]);
+        assert_eq!(copies.outlived(&current), (1, 4));
     }
 
     #[test]

@@ -51,7 +51,8 @@ fn missing(directory: &Path, library: &str) -> String {
     let release = if is_debug { "" } else { " --release" };
     let whose = if OURS.contains(&library) { "" } else { "this version brings no such plugin; if it is yours: " };
     format!(
-        "no lib{library}.so in {folder}: {whose}build it with `cargo build{release} -p {library}`, or name its folder in [plugins] directory"
+        "no lib{library}.so in {folder}: {whose}install or copy it there, or name its folder in [plugins] directory; in its source tree, \
+         `cargo build{release} -p {library}` builds it"
     )
 }
 
@@ -105,10 +106,15 @@ mod tests {
         let release = folder.path().join("release");
         fs::create_dir(&release).unwrap();
         let reason = find(&release, "web_chat").unwrap_err();
-        assert!(reason.starts_with("no libweb_chat.so in ") && reason.contains("`cargo build --release -p web_chat`"));
+        assert!(reason.starts_with("no libweb_chat.so in ") && reason.contains("install or copy it there"), "{reason}");
+        assert!(reason.ends_with("in its source tree, `cargo build --release -p web_chat` builds it"), "{reason}");
         assert!(!reason.contains("if it is yours"), "{reason}");
         let other = missing(&folder.path().join("debug"), "x");
-        assert!(other.contains("brings no such plugin; if it is yours: build it with `cargo build -p x`"), "{other}");
+        assert!(
+            other.contains("brings no such plugin; if it is yours: install or copy")
+                && other.contains("`cargo build -p x`"),
+            "{other}"
+        );
         let later = missing(&release, "federation");
         assert!(later.contains("this version has no such plugin yet") && !later.contains("cargo"), "{later}");
     }

@@ -5,6 +5,7 @@ use super::copies::{self, Copies};
 use super::directory;
 use super::loader::{Image, OpenError};
 use plugin_api::Manifest;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,11 @@ impl Library {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The name of the copy that it was loaded from.
+    pub(super) fn copy_name(&self) -> Option<OsString> {
+        self.loaded().and_then(|loaded| loaded.kept.file_name().map(ToOwned::to_owned))
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -105,7 +111,10 @@ impl Library {
         }
         let kept = copies.keep(&self.path(), &self.name).map_err(Refusal::Failed)?;
         let image = Image::open(&kept).map_err(|error| match error {
-            OpenError::Refused(text) => Refusal::Failed(format!("{} {text}", self.path().display())),
+            OpenError::Refused(text) => {
+                copies.release(&kept);
+                Refusal::Failed(format!("{} {text}", self.path().display()))
+            }
             OpenError::Unfit(text) => Refusal::Rejected(format!("{} {text}", self.path().display())),
         })?;
         Ok(loaded.insert(Loaded { image, kept }).image)

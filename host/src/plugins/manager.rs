@@ -27,6 +27,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// What `start` waits beyond the instances' own deadline, which begins a little later.
 const START_GRACE: Duration = Duration::from_millis(500);
 
+/// Versions of libraries that nobody uses any more, and that this process cannot get rid of, before somebody is told.
+const MANY_OUTLIVED: usize = 8;
+
 pub struct Manager {
     pub(super) members: ArcSwap<BTreeMap<String, Arc<Member>>>,
     pub(super) deaths: Deaths,
@@ -139,8 +142,23 @@ impl Manager {
         let members = self.members.load_full();
         let startable = |member: &&Arc<Member>| member.slot.spec().enabled() && member.slot.state() == State::Checked;
         self.launch(members.values().filter(startable)).await;
+        self.sweep_copies();
+    }
+
+    /// Those of libraries that run, or could not be unloaded, stay.
+    pub(super) fn sweep_copies(&self) {
+        let folder = self.copies.folder().display();
         if let Err(error) = self.copies.sweep() {
-            tracing::warn!("plugins: old copies in {} cannot be removed: {error}", self.copies.folder().display());
+            tracing::warn!("plugins: old copies in {folder} cannot be removed: {error}");
+        }
+        let members = self.members.load();
+        let current = members.values().filter_map(|member| member.slot.spec().library.copy_name()).collect();
+        let (count, bytes) = self.copies.outlived(&current);
+        if count >= MANY_OUTLIVED {
+            let megabytes = bytes / 1_000_000;
+            tracing::warn!(
+                "plugins: {count} earlier versions of libraries stay in memory and in {folder} ({megabytes} MB): a restart of the host frees them"
+            );
         }
     }
 

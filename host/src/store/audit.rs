@@ -1,10 +1,10 @@
 //! The record of operators' deeds: who did what, from where, and what came of it. It is written in the deed's own transaction where that
 //! has one; a deed in many steps has one row, which each step brings up to date. What was refused is recorded too.
 
-use super::{Read, Store, Tx, sql_error};
+use super::{Read, Store, Tx, prepare, sql_error};
 use crate::clock::Micros;
 use crate::error::{Error, Result};
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 
@@ -152,21 +152,27 @@ impl Tx<'_> {
         {
             return Ok(row);
         }
-        let subject = bounded_subject(&deed.subject);
         let now = self.stamp();
-        self.execute(
-            "insert into audit (at, actor, origin, action, subject, outcome, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome(deed.was_done), detail],
-        )?;
-        let newest = self.connection.last_insert_rowid();
-        self.execute("delete from audit where key <= ?1", [newest - KEPT])?;
-        Ok(newest)
+        record(self.connection, now, deed)
     }
 
     /// Nobody can tell any more whom these deeds were about.
     pub(super) fn forget_subject(&self, subject: &str) -> Result<()> {
         self.execute("update audit set subject = 'forgotten', detail = '{}' where subject = ?1", [subject]).map(drop)
     }
+}
+
+/// Also in a store that nobody has open as one. Answers the row's number.
+pub(super) fn record(connection: &Connection, now: Micros, deed: &Deed) -> Result<i64> {
+    let (subject, detail) = (bounded_subject(&deed.subject), bounded(&deed.detail));
+    let sql =
+        "insert into audit (at, actor, origin, action, subject, outcome, detail) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![now, deed.actor.name, deed.actor.origin, deed.action, subject, outcome(deed.was_done), detail];
+    prepare(connection, sql).and_then(|mut insert| insert.execute(values)).map_err(sql_error)?;
+    let newest = connection.last_insert_rowid();
+    let delete = prepare(connection, "delete from audit where key <= ?1");
+    delete.and_then(|mut delete| delete.execute([newest - KEPT])).map_err(sql_error)?;
+    Ok(newest)
 }
 
 impl Read<'_> {

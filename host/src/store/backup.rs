@@ -2,13 +2,17 @@
 //! store is opened for reading alone. A backup is a store itself: `NAME` with its contents in `NAME.files`, and a host can be started
 //! from it as it lies there.
 
+mod part;
 mod restore;
+mod swap;
 
-pub use restore::{Restored, restore};
+pub use restore::{Doubt, Restored, Wishes, restore};
+pub use swap::{finish, refuse_cut_off};
 
 use super::blobs::{Hash, folder_of, hex, named_after};
 use super::{Read, migrate, sql_error};
 use crate::error::{Error, Result};
+use part::Part;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -55,12 +59,6 @@ pub struct Backed {
     pub missing: u64,
 }
 
-/// A copy that is not in its place yet. Dropped before, it leaves nothing.
-struct Unfinished {
-    file: PathBuf,
-    folder: PathBuf,
-}
-
 /// What a store's rows say.
 struct Named {
     seq: i64,
@@ -72,23 +70,25 @@ pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(S
     if fs::canonicalize(store).is_ok_and(|store| fs::canonicalize(file).is_ok_and(|file| file == store)) {
         return Err(Error::Conflict(format!("{} is the store itself; name another file", file.display())));
     }
+    refuse_cut_off(file)?;
     let contents = named_after(file, ".files");
     let there = [file, &contents].into_iter().find(|path| path.symlink_metadata().is_ok());
     if let Some(there) = there.filter(|_| !force) {
         let text = format!("{} is there already; name another file, or replace it with --force", there.display());
         return Err(Error::Conflict(text));
     }
-    let unfinished = Unfinished::new(file)?;
-    let named = copy(store, &unfinished.file, progress)?;
-    let mut backed = copy_contents(&folder_of(store), &unfinished.folder, &named, progress)?;
-    backed.bytes = fs::metadata(&unfinished.file).map_err(|error| failed(&unfinished.file, &error))?.len();
+    let part = Part::begin(file)?;
+    let named = copy(store, &part.file, progress)?;
+    let mut backed = copy_contents(&folder_of(store), &part.folder, &named, progress)?;
+    backed.bytes = fs::metadata(&part.file).map_err(|error| failed(&part.file, &error))?.len();
     backed.folder = (backed.contents > 0).then(|| contents.clone());
-    unfinished.put(file, &contents)?;
+    part.put(file, &contents, &named.contents.iter().map(|(hash, _)| hex(hash)).collect())?;
     Ok(backed)
 }
 
 /// One moment of the store, whole and checked.
 fn copy(store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> Result<Named> {
+    refuse_cut_off(store)?;
     let unread = |error: Error| Error::Unavailable(format!("cannot read the store {}: {error}", store.display()));
     let source = open_for_reading(store).map_err(unread)?;
     // All of it is read in one transaction: whatever is written meanwhile, the copy is of this moment.
@@ -230,48 +230,6 @@ fn sync_folders(folder: &Path) -> io::Result<()> {
     }
     sync(folder)?;
     sync(parent(folder))
-}
-
-impl Unfinished {
-    /// Beside where it will be, so that it can be moved there in one go.
-    fn new(file: &Path) -> Result<Self> {
-        let wrong = || Error::Invalid(format!("{} is no name of a file", file.display()));
-        file.file_name().ok_or_else(wrong)?;
-        let folder = parent(file);
-        if !folder.is_dir() {
-            let folder = folder.display();
-            return Err(Error::Unavailable(format!("there is no folder {folder}; make it, or name another file")));
-        }
-        let ending = format!(".{}.part", std::process::id());
-        Ok(Self { file: named_after(file, &ending), folder: named_after(file, &format!("{ending}.files")) })
-    }
-
-    /// The contents first: with the file, the backup is there.
-    fn put(self, file: &Path, contents: &Path) -> Result<()> {
-        let moved = || {
-            remove_folder(contents)?;
-            if self.folder.is_dir() {
-                fs::rename(&self.folder, contents)?;
-            }
-            // What a host left that was started from the older one would be taken for this one's.
-            for ending in BESIDE {
-                remove(&named_after(file, ending))?;
-            }
-            fs::rename(&self.file, file)?;
-            sync(parent(file))
-        };
-        moved().map_err(|error: io::Error| failed(file, &error))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        let _ = remove_folder(&self.folder);
-        let _ = remove(&self.file);
-        for ending in BESIDE {
-            let _ = remove(&named_after(&self.file, ending));
-        }
-    }
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {

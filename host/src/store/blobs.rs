@@ -24,6 +24,9 @@ const PIECE: usize = 256 * 1024;
 /// Contents share so many locks.
 const LOCKS: usize = 64;
 
+/// The file in a folder of contents that says whose they are.
+pub(super) const MARK: &str = "store";
+
 /// Where contents are.
 pub(super) struct Blobs {
     folder: PathBuf,
@@ -84,6 +87,14 @@ fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// The name of the store that contents in a folder are of; empty where nobody has said so.
+pub(super) fn owner_of(folder: &Path) -> io::Result<String> {
+    match fs::read_to_string(folder.join(MARK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        owner => Ok(owner?.trim().to_owned()),
+    }
+}
+
 impl Blobs {
     pub(super) fn new(store: &Path) -> Self {
         let locks = (0..LOCKS).map(|_| Arc::default()).collect();
@@ -111,17 +122,13 @@ impl Blobs {
             return Ok(());
         }
         private_folder(&self.folder)?;
-        let mark = self.folder.join("store");
-        let owner = match fs::read_to_string(&mark) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            owner => owner?.trim().to_owned(),
-        };
+        let owner = owner_of(&self.folder)?;
         if owner != self.store {
             if !owner.is_empty() && self.folder.with_file_name(&owner).is_file() {
                 let text = format!("the folder {} is of the store {owner}", self.folder.display());
                 return Err(io::Error::other(format!("{text}; put each store into a folder of its own")));
             }
-            fs::write(&mark, &self.store)?;
+            fs::write(self.folder.join(MARK), &self.store)?;
         }
         self.owned.get_or_init(|| ());
         Ok(())

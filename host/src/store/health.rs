@@ -1,6 +1,6 @@
 //! How a store is, looked at from outside: opened for reading alone, beside a host that runs or without one. For `arcuate doctor`.
 
-use super::backup::open_for_reading;
+use super::backup::{open_for_reading, refuse_cut_off};
 use super::blobs::{folder_of, named_after};
 use super::migrate::{self, KNOWN};
 use super::{JobFilter, OldestJobs, Read, State, sql_error};
@@ -61,6 +61,7 @@ pub struct Pause {
 
 /// `thorough`: however long it takes.
 pub fn examine(store: &Path, thorough: bool) -> Result<Health> {
+    refuse_cut_off(store)?;
     let connection = open_for_reading(store)?;
     let schema = migrate::version(&connection)?;
     let integrity = integrity(&connection, thorough)?;

@@ -203,6 +203,7 @@ impl Store {
             routing: OnceLock::new(),
             trouble: Mutex::default(),
         });
+        backup::refuse_cut_off(&options.path)?;
         let named =
             |error: Error| Error::Unavailable(format!("cannot open the store {}: {error}", options.path.display()));
         let mut connection = shared.open_file(!options.existing).map_err(named)?;

@@ -4,7 +4,7 @@
 use super::{Read, Tx, sql_error};
 use crate::clock::{self, Micros};
 use crate::error::{Error, Result};
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 /// Pauses at once.
 const MOST: i64 = 1000;
@@ -57,6 +57,25 @@ impl Tx<'_> {
         }
         Ok(lanes.len())
     }
+}
+
+/// Holds back every instance that has work, in a store that nobody has open as one. Answers which; those that are held already keep
+/// their reason.
+pub(super) fn pause_all_that_have_work(connection: &Connection, by: &str, reason: &str) -> Result<Vec<String>> {
+    // Once per restore: not among the statements that are kept and whose plans are looked at.
+    let sql = "select distinct instance from queue where state in ('pending', 'processing') order by instance";
+    let mut statement = connection.prepare(sql).map_err(sql_error)?;
+    let rows = statement.query_map([], |row| row.get(0)).map_err(sql_error)?;
+    let instances: Vec<String> = rows.collect::<rusqlite::Result<_>>().map_err(sql_error)?;
+    for instance in &instances {
+        let sql = "insert or ignore into queue_pauses (instance, lane, paused_at, paused_by, reason)
+                   values (?1, '', ?2, ?3, ?4)";
+        connection.execute(sql, params![instance, clock::now(), by, reason]).map_err(sql_error)?;
+        let sql = "update queue set runnable = 0
+                   where instance = ?1 and lane = '' and state = 'pending' and runnable = 1";
+        connection.execute(sql, [instance]).map_err(sql_error)?;
+    }
+    Ok(instances)
 }
 
 impl Read<'_> {

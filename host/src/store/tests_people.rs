@@ -337,7 +337,10 @@ async fn person_forgotten_takes_along_rows_that_name_them_and_nobody_elses() {
     assert_eq!(theirs.len(), 2);
     store.write(move |tx| tx.remove_letters(&theirs)).await.unwrap();
     forget(&store, ada).await;
-    let left = store.read(|read| Ok((read.dead_letters(0)?, read.audit(None, i64::MAX, 10)?))).await.unwrap();
+    let left = store
+        .read(|read| Ok((read.dead_letters(0)?, read.audit(&DeedFilter::default(), i64::MAX, 10)?)))
+        .await
+        .unwrap();
     let raws: Vec<_> = left.0.iter().map(|letter| letter.raw.as_str()).collect();
     assert_eq!(raws, [rows[2], rows[3], r#"{"uid":"ada"}"#]);
     assert_eq!((left.1[0].subject.as_str(), left.1[0].detail.as_str()), ("forgotten", "{}"));

@@ -12,6 +12,7 @@ mod plugins;
 mod queue;
 mod queue_cleanup;
 mod queue_held;
+mod restore;
 mod rooms;
 mod secrets;
 mod serve;

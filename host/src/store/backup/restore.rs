@@ -1,16 +1,29 @@
-//! A backup in the store's place. What was there is moved aside as a whole, so that nothing is lost by taking the wrong one.
+//! A backup in the store's place. What was there is moved aside as a whole, under a name of its own each time, so that nothing is lost by
+//! taking the wrong backup, however often. What the backup has open may have been done since it was taken, so all of it is in doubt.
 
-use super::{
-    BESIDE, Named, Step, Unfinished, copy, copy_contents, failed, folder_of, named_after, parent, remove,
-    remove_folder, sync,
-};
+use super::swap::{Swap, finish, plan_of};
+use super::{Named, Part, Step, copy, copy_contents, failed, folder_of, part};
+use crate::clock;
 use crate::error::{Error, Result};
-use std::fs;
-use std::io;
+use crate::store::{Actor, Deed, audit, migrate, pauses, sql_error};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Ends the name of a store that had to make room.
-const ASIDE: &str = ".before-restore";
+/// The schema that first had pauses.
+const WITH_PAUSES: i64 = 3;
+
+/// How a backup is put in place, and who does it.
+#[derive(Debug)]
+pub struct Wishes {
+    /// A store that is there makes room.
+    pub force: bool,
+    /// Every instance with open jobs is paused.
+    pub paused: bool,
+    pub actor: Actor,
+    /// The backup, as the record names it.
+    pub name: String,
+}
 
 /// What was put in the store's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,52 +34,90 @@ pub struct Restored {
     pub missing: u64,
     /// Where the store is that was there before.
     pub aside: Option<PathBuf>,
+    /// The same of an earlier restore that was cut off, and is finished now.
+    pub finished: Option<PathBuf>,
+    pub doubt: Doubt,
+}
+
+/// Jobs that were open when the backup was taken.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// They are marked uncertain.
+    pub jobs: u64,
+    /// Instances that are paused from now on.
+    pub paused: Vec<String>,
 }
 
 /// Copies the backup `file` to `store`, whose lock the caller has.
-pub fn restore(file: &Path, store: &Path, force: bool, progress: &mut dyn FnMut(Step)) -> Result<Restored> {
-    let there = store.metadata().is_ok_and(|found| found.len() > 0);
-    if there && !force {
-        let store = store.display();
-        let text = format!("there is a store at {store} already; --force moves it aside, to {store}{ASIDE}");
-        return Err(Error::Conflict(text));
+pub fn restore(file: &Path, store: &Path, wishes: &Wishes, progress: &mut dyn FnMut(Step)) -> Result<Restored> {
+    refuse_part(file, store)?;
+    let finished = finish(store)?;
+    let swap = Swap::of(store).map_err(|error| failed(store, &error))?;
+    if store.metadata().is_ok_and(|found| found.len() > 0) && !wishes.force {
+        return Err(Error::Conflict(taken(store, &swap, finished.as_deref())));
     }
-    let unfinished = Unfinished::new(store)?;
-    let named: Named = copy(file, &unfinished.file, progress)?;
-    let copied = copy_contents(&folder_of(file), &unfinished.folder, &named, progress)?;
-    let contents = store.with_file_name("files");
-    let moved = || {
-        move_aside(store, there)?;
-        if unfinished.folder.is_dir() {
-            fs::rename(&unfinished.folder, &contents)?;
-        }
-        fs::rename(&unfinished.file, store)?;
-        sync(parent(store))
-    };
-    moved().map_err(|error: io::Error| failed(store, &error))?;
-    let aside = there.then(|| named_after(store, ASIDE));
-    Ok(Restored { seq: copied.seq, contents: copied.contents, missing: copied.missing, aside })
+    let mut part = Part::begin(store)?;
+    let named: Named = copy(file, &part.file, progress)?;
+    let copied = copy_contents(&folder_of(file), &part.folder, &named, progress)?;
+    let doubt = call_in_doubt(&part.file, wishes)?;
+    let written = swap.write_down(store);
+    if plan_of(store).exists() {
+        // Whatever came of that: a plan that is there is followed.
+        part.keep();
+    }
+    written?;
+    swap.carry_out(store)?;
+    let aside = swap.moves_something().then(|| swap.aside(store));
+    Ok(Restored { seq: copied.seq, contents: copied.contents, missing: copied.missing, aside, finished, doubt })
 }
 
-/// With what belongs to it. Contents without a store go the same way: the host would remove them.
-fn move_aside(store: &Path, there: bool) -> io::Result<()> {
-    let aside = named_after(store, ASIDE);
-    let contents = folder_of(store);
-    if contents.is_dir() {
-        let contents_aside = named_after(&aside, ".files");
-        remove_folder(&contents_aside)?;
-        fs::rename(&contents, &contents_aside)?;
-        // It is the moved store's now, whatever that is called.
-        remove(&contents_aside.join("store"))?;
+/// What an earlier one left unfinished makes room for this one's copy.
+fn refuse_part(file: &Path, store: &Path) -> Result<()> {
+    let part = part::file_of(store);
+    if !file.canonicalize().is_ok_and(|file| part.canonicalize().is_ok_and(|part| part == file)) {
+        return Ok(());
     }
-    for ending in BESIDE {
-        remove(&named_after(&aside, ending))?;
-        let (from, to) = (named_after(store, ending), named_after(&aside, ending));
-        match (there, fs::exists(&from)?) {
-            (true, true) => fs::rename(from, to)?,
-            (false, true) => remove(&from)?,
-            _ => {}
-        }
+    let file = file.display();
+    Err(Error::Conflict(format!(
+        "{file} is what an unfinished restore left, and would be replaced; take the backup itself"
+    )))
+}
+
+fn taken(store: &Path, swap: &Swap, finished: Option<&Path>) -> String {
+    let (there, aside) = (store.display(), swap.aside(store));
+    let text = format!("there is a store at {there} already; --force moves it aside, to {}", aside.display());
+    let Some(before) = finished else { return text };
+    let before = before.display();
+    format!("a restore that was cut off is finished now, and the store from before it is {before}; {text}")
+}
+
+/// Before the copy is in place, so that no host ever runs on it without.
+fn call_in_doubt(copy: &Path, wishes: &Wishes) -> Result<Doubt> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(copy, flags).map_err(sql_error)?;
+    let version = migrate::version(&connection)?;
+    if wishes.paused && version < WITH_PAUSES {
+        // As the next start would.
+        migrate::migrate(&mut connection, version)?;
     }
-    if there { fs::rename(store, aside) } else { remove(store) }
+    let version = migrate::version(&connection)?;
+    let transaction = connection.transaction().map_err(sql_error)?;
+    // As if a claim had ended without an outcome: plugins look, or give up, before they repeat it. Once per restore, so not one of the
+    // statements that are kept and whose plans are looked at.
+    let sql = "update queue set uncertain = 1, rescues = max(rescues, 1) where state in ('pending', 'processing')";
+    let jobs = transaction.execute(sql, []).map_err(sql_error)? as u64;
+    let mut paused = Vec::new();
+    if wishes.paused {
+        let reason = format!("restored from {}", wishes.name);
+        paused = pauses::pause_all_that_have_work(&transaction, &wishes.actor.name, &reason)?;
+    }
+    // An older schema has no record yet, or another one.
+    if migrate::check_current(version).is_ok() {
+        let detail = json!({ "uncertain": jobs, "paused": paused });
+        let deed = Deed::done(&wishes.actor, "store.restore", wishes.name.as_str(), detail);
+        audit::record(&transaction, clock::now(), &deed)?;
+    }
+    transaction.commit().map_err(sql_error)?;
+    connection.close().map_err(|(_, error)| sql_error(error))?;
+    Ok(Doubt { jobs, paused })
 }
