@@ -10,6 +10,7 @@ use arcuate_tests::visitor::Visitor;
 use arcuate_tests::wait::{PATIENCE, until, until_async};
 use rustix::io::Errno;
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// Everything that can go wrong at the moment of a write, and what is said of it.
 const FAULTS: [(Call, Errno, &str); 4] = [
@@ -102,6 +103,13 @@ async fn store_on_a_read_only_disk_refuses_the_start_with_words_and_starts_when_
     assert!(refused.stderr.contains("Read-only file system"), "{refused:?}");
     assert!(refused.stderr.contains(&store.display().to_string()), "{refused:?}");
     assert!(!refused.stdout.contains("listening on"), "{refused:?}");
+    let backup = |name| {
+        let setup = host.setup();
+        let run = Command::new(setup.program()).current_dir(setup.folder()).args(["backup", name]).output();
+        run.expect("the program runs")
+    };
+    let told = backup("aside.db");
+    assert!(told.status.success(), "what is there can be saved: {told:?}");
     disk.set_read_only(false);
     host.start_again().await;
     assert_eq!(texts(&host, &room).await, ["kept"]);

@@ -1,11 +1,14 @@
 //! What ends with rooms and people, and what must not be stopped by them: sessions of two, a room that fails, pauses, minutes that are
 //! counted, and deeds whose client has gone.
 
+use arcuate_tests::agent::{Agent, Manner};
 use arcuate_tests::client::Client;
 use arcuate_tests::host::Host;
+use arcuate_tests::visitor::Visitor;
 use arcuate_tests::wait::{PATIENCE, until, until_async};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use std::process::Command;
 
 const API: &str = "/api/v1/?action=";
 const KEYS: &str = "[bridge]\napi_key = \"poller\"\nadmin_key = \"operator\"\n";
@@ -202,4 +205,48 @@ async fn clearing_that_is_cut_off_says_how_far_it_came_and_the_next_one_ends_it(
     assert_eq!(clear(&host).await["cleared_sessions"], 70, "the rest");
     assert_eq!(number(&host, cleared), 120);
     until_none(&host, "all rows go", "rooms where type in ('deleted', 'bridge')").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_words_are_in_no_backup_from_then_on() {
+    const WORDS: &str = "the key lies under the third stone";
+    let host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    let visitor = Visitor::new(host.client(), "session_1");
+    for _ in 0..40 {
+        visitor.say(WORDS).await;
+    }
+    visitor.hears(40).await;
+    let message = host.say(&room, WORDS).await;
+    host.say(&room, "something else").await;
+    let operator = host.operator();
+    let listed = operator.get("/api/v1/admin/users").await.ok();
+    let id = listed["users"][0]["id"].as_str().expect("a person");
+    let forget = || async {
+        let told = operator.post(&format!("/api/v1/admin/users/{id}/forget"), &json!({})).await.ok();
+        (told["done"] == true).then_some(())
+    };
+    until_async("the person is forgotten", PATIENCE, forget).await;
+    let path = format!("/api/v1/rooms/{room}/messages/{}?sender=ada", message["id"].as_str().expect("an id"));
+    host.client().ask(reqwest::Method::DELETE, &path).await.ok();
+    let backup = host.folder().join("monday.db");
+    let setup = host.setup();
+    let told = Command::new(setup.program()).current_dir(setup.folder()).args(["backup", "monday.db"]).output();
+    assert!(told.expect("the program runs").status.success());
+    let bytes = std::fs::read(backup).expect("the backup");
+    let found = |words: &str| bytes.windows(words.len()).any(|window| window == words.as_bytes());
+    assert!(found("something else") && !found(WORDS), "what was deleted goes into no backup");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turn_that_runs_ends_with_its_room() {
+    let agent = Agent::start(Manner::default()).await;
+    let host = Host::start(&(KEYS.to_owned() + &agent.plugin(""))).await;
+    agent.hold();
+    Visitor::new(host.client(), "session_1").say("Hello?").await;
+    until_async("the agent is asked", PATIENCE, || async { (agent.calls().len() == 1).then_some(()) }).await;
+    clear(&host).await;
+    until_async("the agent's caller hung up", PATIENCE, || async { (agent.running() == 0).then_some(()) }).await;
+    let failed = host.operator().get("/api/v1/admin/queue?state=failed").await.ok();
+    assert_eq!(failed["jobs"], json!([]), "nobody has to look into it");
 }

@@ -90,6 +90,10 @@ pub(super) fn read(name: &str, table: &Table, folder: &Path) -> Result<String, V
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe would keep whoever reads it waiting for ever.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let mut content = Vec::new();
     File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
     Ok(content)

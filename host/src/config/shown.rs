@@ -216,7 +216,8 @@ mod tests {
         let text = "[plugins.assistant.settings]\nbackend = \"http\"\nurl = \"http://ada:hunter2@h/\"";
         let config = from_text(Path::new("c.toml"), text, variables).unwrap().config;
         let shown = config.plugins.instances["assistant"].shown_settings(&schema);
-        let expected = json!({"api_key": null, "backend": "http", "history": 20, "phrase": "***", "url": "***"});
+        let expected =
+            json!({"api_key": null, "backend": "http", "history": 20, "phrase": "***", "url": "http://***@h/"});
         assert_eq!(json!(shown), expected);
         let key = "plugins.assistant.settings.phrase";
         assert!(config.shown(|_| Some(schema.clone())).iter().any(|shown| shown.key == key && shown.value == "***"));

@@ -84,6 +84,10 @@ impl Copies {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.claim(format!("lib{library}-{number}{UNFINISHED}"));
         let copied = self.copy_by(&unfinished, source, library);
+        if !matches!(copied, Ok(Ok(_))) {
+            // On a full disk it would take the room that the store waits for.
+            let _ = fs::remove_file(&unfinished);
+        }
         self.release(&unfinished);
         copied
     }
@@ -95,7 +99,6 @@ impl Copies {
         // Hashed once more: what is copied need not be what was there a moment ago.
         let hash = hash(source, file)?;
         if let Err(reason) = examine(unfinished, library) {
-            fs::remove_file(unfinished)?;
             return Ok(Err(unfit(source, &reason)));
         }
         let kept = self.claim(name(library, &hash));

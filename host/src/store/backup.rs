@@ -14,31 +14,33 @@ use super::{Read, migrate, sql_error};
 use crate::error::{Error, Result};
 use part::Part;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// Pages that are copied before progress is told.
-const PAGES: i32 = 2048;
-/// How often a copy is tried again that somebody locks, and how long it waits each time.
-const TRIES: u32 = 100;
-const WAIT: Duration = Duration::from_millis(50);
+/// How often it is looked how far a copy has come.
+const GLANCE: Duration = Duration::from_millis(100);
 /// What SQLite keeps beside a store.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What the host keeps beside it.
+const OURS: [&str; 3] = [".lock", ".restoring", ".part"];
 /// What means something in the address of a file.
 const IN_URI: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ').add(b'"');
+/// Bytes of a file's content that are read at once.
+const CHUNK: usize = 256 * 1024;
 /// The schema that first had files.
 const WITH_FILES: i64 = 2;
 
 /// What is under way, for those who show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// So many of so many pages.
+    /// So many of so many bytes, about.
     Copying(u64, u64),
     Checking,
     /// So many of so many contents.
@@ -67,10 +69,11 @@ struct Named {
 
 /// Copies the store to `file`. An older backup there is replaced only with `force`, and only when the new one is whole.
 pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(Step)) -> Result<Backed> {
-    if fs::canonicalize(store).is_ok_and(|store| fs::canonicalize(file).is_ok_and(|file| file == store)) {
+    if same_file(store, file) {
         return Err(Error::Conflict(format!("{} is the store itself; name another file", file.display())));
     }
     refuse_cut_off(file)?;
+    refuse_what_is_no_backup(store, file)?;
     let contents = named_after(file, ".files");
     let there = [file, &contents].into_iter().find(|path| path.symlink_metadata().is_ok());
     if let Some(there) = there.filter(|_| !force) {
@@ -86,56 +89,72 @@ pub fn backup(store: &Path, file: &Path, force: bool, progress: &mut dyn FnMut(S
     Ok(backed)
 }
 
+/// With `force` too only a store is replaced: a slip must not cost a device, a token, or what SQLite keeps beside the store.
+fn refuse_what_is_no_backup(store: &Path, file: &Path) -> Result<()> {
+    let is_beside = BESIDE.iter().chain(&OURS).any(|ending| same_place(&named_after(store, ending), file));
+    if is_beside {
+        let text = format!("{} belongs to the store itself; name another file", file.display());
+        return Err(Error::Conflict(text));
+    }
+    let Ok(found) = file.metadata() else { return Ok(()) };
+    let is_store =
+        || open_for_reading(file).is_ok_and(|found| migrate::version(&found).is_ok_and(|version| version > 0));
+    if !found.is_file() || (found.len() > 0 && !is_store()) {
+        let text = format!("{} is there already, and is no backup; name another file", file.display());
+        return Err(Error::Conflict(text));
+    }
+    Ok(())
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
+}
+
+fn same_place(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| fs::canonicalize(parent(path)).ok();
+    one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other))
+}
+
 /// One moment of the store, whole and checked.
 fn copy(store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> Result<Named> {
     refuse_cut_off(store)?;
     let unread = |error: Error| Error::Unavailable(format!("cannot read the store {}: {error}", store.display()));
     let source = open_for_reading(store).map_err(unread)?;
-    // All of it is read in one transaction: whatever is written meanwhile, the copy is of this moment.
-    source.execute_batch("begin").map_err(sql_error)?;
-    let named = named(&source).map_err(unread)?;
+    if migrate::version(&source).map_err(unread)? == 0 {
+        return Err(unread(Error::Invalid("it is empty: no host was ever started with it".into())));
+    }
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
     new.map_err(|error| failed(target, &error))?;
     let unwritten = |error| Error::Unavailable(format!("cannot write {}: {}", target.display(), sql_error(error)));
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut copy = Connection::open_with_flags(target, flags).map_err(unwritten)?;
-    pages(&source, &mut copy, progress).map_err(|error| match error {
-        Failed::Sql(error) => unwritten(error),
-        Failed::Locked => Error::Unavailable(format!("{} stays locked; try again", store.display())),
-    })?;
-    drop(source);
+    write_out(source, store, target, progress).map_err(unwritten)?;
     progress(Step::Checking);
-    // In one file, without a log beside it; a host that is started from it changes that back.
-    copy.pragma_update(None, "journal_mode", "delete").map_err(unwritten)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = Connection::open_with_flags(target, flags).map_err(unwritten)?;
     check(&copy)?;
+    let named = named(&copy).map_err(unread)?;
     copy.close().map_err(|(_, error)| unwritten(error))?;
     File::open(target).and_then(|file| file.sync_all()).map_err(|error| failed(target, &error))?;
     Ok(named)
 }
 
-enum Failed {
-    Sql(rusqlite::Error),
-    Locked,
-}
-
-fn pages(source: &Connection, copy: &mut Connection, progress: &mut dyn FnMut(Step)) -> Result<(), Failed> {
-    let backup = Backup::new(source, copy).map_err(Failed::Sql)?;
-    let mut tries = 0;
-    loop {
-        match backup.step(PAGES).map_err(Failed::Sql)? {
-            StepResult::Done => return Ok(()),
-            StepResult::More => tries = 0,
-            _ if tries < TRIES => {
-                tries += 1;
-                thread::sleep(WAIT);
-            }
-            _ => return Err(Failed::Locked),
+/// Row by row, in one read transaction: whatever is written meanwhile, the copy is of one moment. And none of what was deleted is in it:
+/// pages that are copied as they are would still have the words.
+fn write_out(source: Connection, store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> rusqlite::Result<()> {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+    let all = size(store) + size(&named_after(store, "-wal"));
+    let into = target.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(target.to_owned()))?;
+    thread::scope(|scope| {
+        // Held until the statement has ended.
+        let (ended, end) = mpsc::channel::<()>();
+        let writing = scope.spawn(move || {
+            let _ended = ended;
+            source.execute("vacuum into ?1", [into]).map(drop)
+        });
+        while end.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
+            progress(Step::Copying(size(target).min(all), all));
         }
-        let state = backup.progress();
-        let (all, left) = (u64::try_from(state.pagecount), u64::try_from(state.remaining));
-        let (all, left) = (all.unwrap_or_default(), left.unwrap_or_default());
-        progress(Step::Copying(all.saturating_sub(left), all));
-    }
+        writing.join().unwrap_or(Err(rusqlite::Error::InvalidQuery))
+    })
 }
 
 /// A copy of a damaged store is not taken for a backup.
@@ -167,9 +186,6 @@ pub(super) fn open_for_reading(store: &Path) -> Result<Connection> {
 
 fn named(source: &Connection) -> Result<Named> {
     let version = migrate::version(source)?;
-    if version == 0 {
-        return Err(Error::Invalid("it is empty: no host was ever started with it".into()));
-    }
     let seq = Read { connection: source }.head()?;
     let mut contents = Vec::new();
     if version >= WITH_FILES {
@@ -205,7 +221,7 @@ fn copy_contents(from: &Path, to: &Path, named: &Named, progress: &mut dyn FnMut
     Ok(backed)
 }
 
-/// False: it is not there, or not whole.
+/// False: it is not there, or not what its name says.
 fn copy_content(source: &Path, folder: &Path, name: &str, size: u64) -> io::Result<bool> {
     let mut bytes = match File::open(source) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -216,7 +232,20 @@ fn copy_content(source: &Path, folder: &Path, name: &str, size: u64) -> io::Resu
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name))?;
-    io::copy(&mut bytes, &mut copy)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = bytes.read(&mut chunk)?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&chunk[..read]);
+        copy.write_all(&chunk[..read])?;
+    }
+    if hex(&hasher.finalize().into()) != name {
+        fs::remove_file(folder.join(name))?;
+        return Ok(false);
+    }
     copy.sync_all()?;
     Ok(true)
 }

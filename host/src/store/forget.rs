@@ -47,6 +47,10 @@ const THEIRS: &str = "from platform_profiles p join conversation_people q on q.p
 impl Tx<'_> {
     /// Removes some of what is known of the person numbered `user`; to be called until it is done.
     pub fn forget_some(&mut self, user: i64) -> Result<Forgotten> {
+        self.shredding(|tx| tx.forget_step(user))
+    }
+
+    fn forget_step(&mut self, user: i64) -> Result<Forgotten> {
         if let Some(room) = self.read().own_room(user)? {
             return self.forget_conversation(&room);
         }

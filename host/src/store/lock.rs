@@ -28,6 +28,8 @@ pub struct Lock {
     holder: Holder,
     /// Closed after the store's own files: a process that closes one of these loses SQLite's locks on it.
     store: Option<File>,
+    /// Why nobody could find a host that had it.
+    unwritable: Option<String>,
 }
 
 pub fn path_of(store: &Path) -> PathBuf {
@@ -48,12 +50,12 @@ impl Lock {
         let broken =
             |error: &dyn std::fmt::Display| TakeError::Failed(format!("cannot lock {}: {error}", path.display()));
         let mut options = OpenOptions::new();
-        let mut is_readable_only = false;
+        let mut unwritable = None;
         let file = match options.read(true).write(true).create(true).truncate(false).open(&path) {
             Ok(file) => Some(file),
             // Nobody else can write there either, but may look: a backup is wanted just then.
             Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
-                is_readable_only = true;
+                unwritable = Some(format!("cannot lock {}: {error}", path.display()));
                 File::open(&path).ok()
             }
             Err(error) => return Err(broken(&error)),
@@ -66,9 +68,9 @@ impl Lock {
             }
         }
         let holder = Holder { pid: std::process::id(), url: String::new(), started_at: clock::format(clock::now()) };
-        let mut lock = Self { file, holder, store: None };
+        let mut lock = Self { file, holder, store: None, unwritable };
         lock.hold(store)?;
-        if !is_readable_only {
+        if lock.unwritable.is_none() {
             lock.write().map_err(|e| broken(&e))?;
         }
         Ok(lock)
@@ -96,6 +98,9 @@ impl Lock {
 
     /// Tells the command line where this host listens.
     pub fn announce(&mut self, url: &str) -> Result<()> {
+        if let Some(why) = &self.unwritable {
+            return Err(Error::Unavailable(why.clone()));
+        }
         self.holder.url = url.into();
         self.write().map_err(|error| Error::Unavailable(format!("cannot write the store's lock file: {error}")))
     }

@@ -76,6 +76,10 @@ impl Tx<'_> {
 
     /// Removes a message with all that hangs on it. Its place in threads stays: answers keep their `reply_to`.
     pub fn delete_message(&mut self, room: &RoomRef, row: &MessageRow, why: Deletion) -> Result<()> {
+        self.shredding(|tx| tx.remove_message(room, row, why))
+    }
+
+    fn remove_message(&mut self, room: &RoomRef, row: &MessageRow, why: Deletion) -> Result<()> {
         let MessageRow { seq, message, .. } = row;
         self.empty_events(row)?;
         let reactions = self.execute("delete from reactions where seq = ?1", [seq])?;

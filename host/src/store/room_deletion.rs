@@ -20,6 +20,9 @@ const MESSAGES: usize = 100;
 /// Of a room with more messages, the sums by their senders' types follow as they go.
 const COUNTED_AT_ONCE: i64 = 1000;
 
+/// Why a turn ends that runs there.
+const ENDED: &str = "its conversation was deleted";
+
 /// What one step did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -55,6 +58,11 @@ impl Tx<'_> {
             [room.key],
         )?;
         self.forget_sums(room, &row)?;
+        for lane in self.read().lanes(room.key)? {
+            for instance in self.read().job_instances()? {
+                self.silence_running(&instance, &lane, ENDED)?;
+            }
+        }
         let mut event = json!({ "id": room.id, "room_id": room.id });
         // Nobody can tell any more whose a room of two was, so that its event must not say who they were; nor whose conversation it was.
         if room.kind == RoomKind::Room {
@@ -108,6 +116,10 @@ impl Tx<'_> {
 
     /// Removes some rows of a deleted room; to be called until it is done.
     pub fn purge_room(&mut self, room: i64) -> Result<Purged> {
+        self.shredding(|tx| tx.purge_some(room))
+    }
+
+    fn purge_some(&mut self, room: i64) -> Result<Purged> {
         let more = Purged::default();
         if self.purge_waiting_jobs(room)? > 0
             || self.execute(REACTIONS, params![room, STEP as i64])? > 0
@@ -211,7 +223,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What waits in the lane of the room's conversation, with what is held or counted of that lane. A job that runs ends by itself; webhooks were ended with the room.
+    /// What waits in the lane of the room's conversation, with what is held or counted of that lane. Turns that run were ended with the room, other jobs end by themselves; webhooks were ended with the room.
     fn purge_waiting_jobs(&mut self, room: i64) -> Result<usize> {
         let mut removed = 0;
         for lane in self.read().lanes(room)? {

@@ -83,7 +83,7 @@ impl Tx<'_> {
             let sql = "select key, state, instance, lane from queue where instance = ?1 and lane = ?2
                        and state in ('pending', 'processing') and state = 'pending' and kind = 'agent_turn' order by key limit ?3";
             self.flush_found(sql, params![instance, lane, TURNS], Some(TAKEN))?;
-            self.silence_running(&instance, lane)?;
+            self.silence_running(&instance, lane, TAKEN)?;
         }
         Ok(())
     }

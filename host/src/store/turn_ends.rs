@@ -144,15 +144,15 @@ impl Tx<'_> {
         Ok(held.instance)
     }
 
-    /// A person speaks in the agent's place now: what it is at in this lane ends, and nothing of it is said.
-    pub(super) fn silence_running(&mut self, instance: &str, lane: &str) -> Result<()> {
+    /// Nobody wants to hear the agent there any more: what it is at in this lane ends, and nothing of it is said.
+    pub(super) fn silence_running(&mut self, instance: &str, lane: &str, why: &str) -> Result<()> {
         let sql = "select key, claim, id from queue where instance = ?1 and lane = ?2
                    and state in ('pending', 'processing') and state = 'processing' and kind = ?3 order by key limit 1";
         let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, JobId::from_bytes(row.get(2)?)));
         let running = self.prepare(sql)?.query_row(params![instance, lane, KIND], row).optional().map_err(sql_error)?;
         let Some((key, claim, id)) = running else { return Ok(()) };
         let Some(held) = self.held(key, claim)? else { return Ok(()) };
-        self.end_running(id, &held, &End::given_up(State::Flushed, TAKEN, held.attempts))
+        self.end_running(id, &held, &End::given_up(State::Flushed, why, held.attempts))
     }
 
     /// What its worker says later is refused, and the worker is told to stop.

@@ -459,6 +459,17 @@ impl<'a> Tx<'a> {
         self.effects.counts.push((instance.into(), state, change));
     }
 
+    /// What `deed` deletes is overwritten too, so that no page of the file, or of a backup, still has the words. Else SQLite only forgets
+    /// where they are, which costs less.
+    pub(super) fn shredding<T>(&mut self, deed: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        const PRAGMA: &str = "secure_delete";
+        let already: bool = self.connection.pragma_query_value(None, PRAGMA, |row| row.get(0)).map_err(sql_error)?;
+        self.connection.pragma_update(None, PRAGMA, true).map_err(sql_error)?;
+        let done = deed(self);
+        self.connection.pragma_update(None, PRAGMA, already).map_err(sql_error)?;
+        done
+    }
+
     /// Runs one statement, prepared once.
     pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize> {
         prepare(self.connection, sql).and_then(|mut statement| statement.execute(parameters)).map_err(sql_error)

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -218,4 +219,47 @@ async fn second_host_is_refused_whatever_name_it_knows_the_store_by() {
     fs::remove_file(store.with_file_name("arcuate.db.lock")).expect("the lock's file");
     let second = from(&store).refuse().await;
     assert!(second.stderr.contains("another process has the store open"), "{}", second.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_replaces_backups_and_nothing_else() {
+    let host = Host::start("").await;
+    let folder = host.folder().to_owned();
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    fs::write(folder.join("notes.txt"), "three in the morning").expect("a file");
+    let others = ["data/admin_token", "config.toml", "notes.txt", "pipe"];
+    let kept: Vec<_> = others[..3].iter().map(|name| fs::read(folder.join(name)).expect("a file")).collect();
+    for name in others {
+        arcuate(host.setup(), &["backup", "--force", name]).refused(1, &[name, "is no backup"]);
+    }
+    for name in ["data/arcuate.db-wal", "data/arcuate.db.lock"] {
+        arcuate(host.setup(), &["backup", "--force", name]).refused(1, &["belongs to the store itself"]);
+    }
+    let still: Vec<_> = others[..3].iter().map(|name| fs::read(folder.join(name)).expect("a file")).collect();
+    assert!(still == kept && fs::symlink_metadata(&pipe).is_ok_and(|pipe| !pipe.is_file()));
+    arcuate(host.setup(), &["backup", "monday.db"]).done();
+    arcuate(host.setup(), &["backup", "--force", "monday.db"]).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restore_takes_no_store_for_its_own_backup_and_no_forged_content() {
+    let mut host = Host::start("").await;
+    let room = host.room("kitchen").await;
+    let (forged, whole) = (upload(&host, &room, "one").await, upload(&host, &room, "two").await);
+    arcuate(host.setup(), &["backup", "monday.db"]).done();
+    host.terminate().await;
+    arcuate(host.setup(), &["restore", "--force", "data/arcuate.db"]).refused(1, &["is the store itself"]);
+    let files = host.folder().join("monday.db.files");
+    let mut contents = Vec::new();
+    for folder in names(&files).iter().map(|name| files.join(name)).filter(|path| path.is_dir()) {
+        contents.extend(names(&folder).iter().map(|name| folder.join(name)));
+    }
+    let one = contents.iter().find(|path| fs::read(path).is_ok_and(|bytes| bytes == b"one")).expect("a content");
+    fs::write(one, "two").expect("it is forged");
+    let restored = arcuate(host.setup(), &["restore", "--force", "monday.db", "--json"]).json();
+    assert_eq!((&restored["contents"], &restored["missing"]), (&json!(1), &json!(1)), "{restored}");
+    host.start_again().await;
+    assert_eq!(host.get(&format!("/api/v1/files/{whole}")).await.text, "two");
+    assert_ne!(host.get(&format!("/api/v1/files/{forged}")).await.status, 200);
 }

@@ -2,7 +2,7 @@
 //! taking the wrong backup, however often. What the backup has open may have been done since it was taken, so all of it is in doubt.
 
 use super::swap::{Swap, finish, plan_of};
-use super::{Named, Part, Step, copy, copy_contents, failed, folder_of, part};
+use super::{Named, Part, Step, copy, copy_contents, failed, folder_of, part, same_file};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::store::{Actor, Deed, audit, migrate, pauses, sql_error};
@@ -50,6 +50,9 @@ pub struct Doubt {
 
 /// Copies the backup `file` to `store`, whose lock the caller has.
 pub fn restore(file: &Path, store: &Path, wishes: &Wishes, progress: &mut dyn FnMut(Step)) -> Result<Restored> {
+    if same_file(file, store) {
+        return Err(Error::Conflict(format!("{} is the store itself; name a backup", file.display())));
+    }
     refuse_part(file, store)?;
     let finished = finish(store)?;
     let swap = Swap::of(store).map_err(|error| failed(store, &error))?;
