@@ -37,7 +37,7 @@ const WORKS: Duration = Duration::from_secs(2);
 const NOT_COVERED: [&str; 5] = [
     "agents' memory of their own, such as identities and blocks at a Letta server: the host cannot reach into it",
     "values that plugins keep for themselves, by the person's id",
-    "copies elsewhere: backups, logs, what webhooks delivered, and bodies of such deliveries in the queue until [queue] keep_completed_days",
+    "copies elsewhere: earlier backups, logs, what webhooks delivered, and bodies of such deliveries in the queue until [queue] keep_completed_days",
     "words of others that mention the person",
     "rows that could not be read at all, so that nobody can tell whose they are: `arcuate queue list --kind ingest` shows what is left",
 ];
