@@ -321,16 +321,17 @@ impl Read<'_> {
 
     /// What was said in a room before message `before`: people's words with the answers to each; the newest `limit` of them.
     pub(super) fn room_history(&self, room: i64, before: i64, limit: u32) -> Result<Vec<Said>> {
-        // An answer stands behind its question, however late it came; `depth` keeps odd chains of replies from running away.
+        // An answer stands behind its question, however late it came; `depth` keeps odd chains of replies from running away. `cross` keeps
+        // the few in front: SQLite would rather walk through all messages than believe that they are few.
         let sql = "with recursive asked (seq) as (
-                       select e.seq from events e join messages m on m.seq = e.seq
+                       select e.seq from events e cross join messages m on m.seq = e.seq
                        where e.room = ?1 and e.seq < ?2 and e.kind = 1 and m.reply_to is null order by e.seq desc limit ?3
                    ), thread (root, seq, depth) as (
                        select seq, seq, 0 from asked
                        union all
-                       select thread.root, m.seq, depth + 1 from thread join messages m on m.reply_to = thread.seq where depth < 20
+                       select thread.root, m.seq, depth + 1 from thread cross join messages m on m.reply_to = thread.seq where depth < 20
                    )
-                   select thread.root, m.seq, m.json from thread join messages m on m.seq = thread.seq
+                   select thread.root, m.seq, m.json from thread cross join messages m on m.seq = thread.seq
                    order by thread.root desc, m.seq desc limit ?3";
         let mut statement = self.prepare(sql)?;
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));

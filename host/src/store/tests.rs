@@ -438,7 +438,10 @@ async fn query_plans_have_no_scan_that_grows() {
             let small = ["asked", "thread", "q", "CONSTANT", "queue_counts", "queue_pauses", "messages_search"];
             let walked = step.strip_prefix("SCAN ").map(|rest| rest.split(' ').next().unwrap_or_default());
             let grows = walked.is_some_and(|table| !small.contains(&table) && !table.starts_with('('));
-            assert!(!grows || ordered || step.contains("USING"), "{sql}\nscans: {steps:#?}");
+            // Indexes of few rows: what runs, and what somebody has taken over. Another index's whole length grows like its table.
+            let few = ["queue_leases", "conversations_taken"].iter().any(|index| step.ends_with(index));
+            assert!(!grows || ordered || few, "{sql}\nscans: {steps:#?}");
+            assert!(!step.contains("AUTOMATIC"), "{sql}\nbuilds an index each time: {steps:#?}");
         }
     }
 }
