@@ -168,18 +168,23 @@ impl Pace {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use tokio::sync::{Notify, mpsc};
+    use tokio::sync::{Semaphore, mpsc};
 
-    /// Answers with the arguments once it is told to.
-    #[derive(Default)]
-    struct Slow(Notify);
+    /// Answers with the arguments once it is told to: a permit for each answer, whichever asks first.
+    struct Slow(Semaphore);
+
+    impl Default for Slow {
+        fn default() -> Self {
+            Self(Semaphore::new(0))
+        }
+    }
 
     #[async_trait]
     impl HostApi for Slow {
         async fn call(&self, _: &str, op: Op, arguments: Vec<u8>) -> Result<Vec<u8>, String> {
             match op {
                 Op::Ingest => panic!("this operation is broken"),
-                Op::KvGet => self.0.notified().await,
+                Op::KvGet => self.0.acquire().await.unwrap().forget(),
                 _ => {}
             }
             Ok(arguments)
@@ -217,8 +222,8 @@ mod tests {
         tokio::task::yield_now().await;
         let waiting: Vec<_> = (0..MOST_WAITING).map(|_| ask(&calls, Op::KvPut as u32)).collect();
         assert!(only(ask(&calls, Op::KvPut as u32)).await.1.starts_with("too many calls at once"));
+        slow.0.add_permits(MOST);
         for answers in under_way {
-            slow.0.notify_one();
             assert_eq!(only(answers).await.0, raw::OK);
         }
         for answers in waiting {
