@@ -143,7 +143,7 @@ fn under_way(step: Step) -> String {
     let part = |done: u64, all: u64| (done * 100).checked_div(all).unwrap_or(100);
     match step {
         Step::Copying(done, all) => format!("copying the store, {} %", part(done, all)),
-        Step::Checking => "checking the copy".into(),
+        Step::Checking => "checking".into(),
         Step::Contents(done, all) => format!("copying {done} of {}", counted(all, "file")),
     }
 }

@@ -123,6 +123,9 @@ fn copy(store: &Path, target: &Path, progress: &mut dyn FnMut(Step)) -> Result<N
     if migrate::version(&source).map_err(unread)? == 0 {
         return Err(unread(Error::Invalid("it is empty: no host was ever started with it".into())));
     }
+    // Here and not in the copy: rows are read one by one for that, and what is damaged beside them would be left out without a word.
+    progress(Step::Checking);
+    check(&source)?;
     let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
     new.map_err(|error| failed(target, &error))?;
     let unwritten = |error| Error::Unavailable(format!("cannot write {}: {}", target.display(), sql_error(error)));
@@ -158,8 +161,8 @@ fn write_out(source: Connection, store: &Path, target: &Path, progress: &mut dyn
 }
 
 /// A copy of a damaged store is not taken for a backup.
-fn check(copy: &Connection) -> Result<()> {
-    let found: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(sql_error)?;
+fn check(store: &Connection) -> Result<()> {
+    let found: String = store.query_row("pragma quick_check(1)", [], |row| row.get(0)).map_err(sql_error)?;
     if found == "ok" {
         return Ok(());
     }
